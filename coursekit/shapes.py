@@ -1,0 +1,32 @@
+"""Checks of shapes that speak of axes by name, shared by every framework."""
+
+
+def expect(name, shape, **axes):
+    """Raise `ValueError` unless `shape` has exactly these axes, in this order, with these sizes.
+
+    A size is a number, a pair `(number, whose)` that says which other argument it must agree with, or `None` where
+    any size will do. Axes whose size a symbolic graph does not know yet (`None` in `shape`) are accepted.
+
+        expect("mask", (2, 5), batch=(2, "values"), length=(7, "values"))
+        ValueError: mask has length 5, values have 7
+    """
+    shape = tuple(shape)
+    if len(shape) != len(axes):
+        raise ValueError(f"{name} has shape {shape}, expected the {len(axes)} axes ({', '.join(axes)})")
+    for came, (axis, wanted) in zip(shape, axes.items()):
+        size, whose = wanted if isinstance(wanted, tuple) else (wanted, None)
+        if size is None or came is None or came == size:
+            continue
+        raise ValueError(f"{name} has {axis} {came}, " + (f"{whose} have {size}" if whose else f"expected {size}"))
+
+
+def expect_choice(name, value, choices):
+    """Raise `ValueError` unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"unknown {name} {value!r}, expected one of {', '.join(map(repr, choices))}")
+
+
+def expect_at_least(name, value, least):
+    """Raise `ValueError` unless `value` is a whole number of at least `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        raise ValueError(f"{name} is {value!r}, expected a whole number of at least {least}")

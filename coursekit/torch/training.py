@@ -1,0 +1,131 @@
+"""The training loop of the course."""
+
+import time
+
+import torch
+import torch.nn.functional as F
+
+from coursekit.bar import ProgressBar
+from coursekit.shapes import expect_at_least
+
+
+def token_cross_entropy(logits, targets):
+    """Mean negative log-likelihood of the targets, in nats per token: logits (..., vocab_size), targets (...)."""
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten())
+
+
+def token_accuracy(logits, targets):
+    """Share of tokens whose most probable symbol is the target."""
+    return (logits.argmax(-1) == targets).float().mean()
+
+
+def exact_match(logits, targets):
+    """Share of sequences in which every token is right."""
+    return (logits.argmax(-1) == targets).all(-1).float().mean()
+
+
+def reached(name, value):
+    """Stop rule: as soon as the last epoch's `name` is at least `value`."""
+    def rule(epochs):
+        if epochs[-1][name] >= value:
+            return f"{name} reached {value}"
+    return rule
+
+
+def patience(name, epochs_without):
+    """Stop rule: after `epochs_without` epochs in which `name`, a loss, has not fallen below its best."""
+    def rule(epochs):
+        best = min(range(len(epochs)), key=lambda i: epochs[i][name])
+        if len(epochs) - 1 - best >= epochs_without:
+            return f"{name} has not fallen for {epochs_without} epochs"
+    return rule
+
+
+class History:
+    """What `fit` saw: `epochs`, one dict of numbers per epoch; `best`, the epoch whose weights were kept (counted
+    from 1); `stopped`, why it ended; `seconds` of training. `history["loss"]` lists one column."""
+
+    def __init__(self, monitor):
+        self.epochs, self.monitor, self.stopped, self.seconds = [], monitor, None, 0.0
+
+    def __getitem__(self, name):
+        return [epoch[name] for epoch in self.epochs]
+
+    @property
+    def best(self):
+        losses = self[self.monitor]
+        return losses.index(min(losses)) + 1
+
+
+def fit(model, train, validation=None, *, epochs, batch_size=50, learning_rate=1e-3, clip=None, stop=None,
+        loss=token_cross_entropy, metrics=(token_accuracy, exact_match), seed=0):
+    """Trains a model with Adam and leaves it with the weights of its best epoch.
+
+    `train` and `validation` are pairs (inputs, targets) of tensors with the examples on the first axis, on the model's
+    device; `loss(model(inputs), targets)` is a mean over the batch. `clip` bounds the norm of the whole gradient.
+    `stop` is a rule such as `reached("val_token_accuracy", 0.99)` or `patience("val_loss", 3)`, asked after every
+    epoch. The best epoch is the one of lowest validation loss (training loss where there is no validation set).
+    `seed` fixes the order of the examples. Returns a `History`: "loss" is the mean over the epoch's batches while
+    the weights change, "val_loss" and "val_<metric>" are measured after the epoch.
+    Raises `ValueError` for unequal numbers of examples and for a loss that is no longer finite.
+    """
+    expect_at_least("epochs", epochs, 1)
+    expect_at_least("batch_size", batch_size, 1)
+    for name, pair in (("train", train), ("validation", validation)):
+        if pair is not None and len(pair[0]) != len(pair[1]):
+            raise ValueError(f"{name} has {len(pair[0])} inputs and {len(pair[1])} targets, expected as many of each")
+    inputs, targets = train
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    order = torch.Generator().manual_seed(seed)
+    history = History("loss" if validation is None else "val_loss")
+    steps = -(-len(inputs) // batch_size)
+    best_loss, best_weights, started = float("inf"), None, time.monotonic()
+    with ProgressBar(epochs * steps, "training") as bar:
+        for _ in range(epochs):
+            model.train()
+            total, note = 0.0, numbers(history.epochs[-1]) if history.epochs else ""
+            for batch in torch.randperm(len(inputs), generator=order).split(batch_size):
+                batch = batch.to(inputs.device)
+                optimizer.zero_grad()
+                batch_loss = loss(model(inputs[batch]), targets[batch])
+                batch_loss.backward()
+                if clip is not None:
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+                optimizer.step()
+                total += batch_loss.item() * len(batch)
+                bar.update(note)
+            epoch = {"loss": total / len(inputs)}
+            if validation is not None:
+                epoch |= {f"val_{name}": value for name, value in evaluate(model, validation, loss, metrics).items()}
+            history.epochs.append(epoch)
+            if not epoch[history.monitor] < float("inf"):
+                raise ValueError(f"{history.monitor} is {epoch[history.monitor]} after epoch {len(history.epochs)}: "
+                                 "training has diverged; lower learning_rate or set clip")
+            if epoch[history.monitor] < best_loss:
+                best_loss = epoch[history.monitor]
+                best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            history.stopped = stop(history.epochs) if stop else None
+            if history.stopped:
+                break
+    history.stopped = history.stopped or f"all {epochs} epochs done"
+    history.seconds = time.monotonic() - started
+    model.load_state_dict(best_weights)
+    model.eval()
+    return history
+
+
+@torch.no_grad()
+def evaluate(model, data, loss=token_cross_entropy, metrics=(token_accuracy, exact_match), batch_size=500):
+    """Mean loss and metrics over (inputs, targets), as a dict: "loss" and each metric's name."""
+    model.eval()
+    inputs, targets = data
+    totals = {"loss": 0.0} | {metric.__name__: 0.0 for metric in metrics}
+    for batch_inputs, batch_targets in zip(inputs.split(batch_size), targets.split(batch_size)):
+        output = model(batch_inputs)
+        for name, measure in [("loss", loss)] + [(metric.__name__, metric) for metric in metrics]:
+            totals[name] += measure(output, batch_targets).item() * len(batch_inputs)
+    return {name: total / len(inputs) for name, total in totals.items()}
+
+
+def numbers(epoch):
+    return ", ".join(f"{name} {value:.3f}" for name, value in epoch.items())
