@@ -1,0 +1,68 @@
+"""The `coursekit` command."""
+
+import argparse
+import sys
+
+
+def main(arguments=None):
+    """Run one command and return its exit status: 0 if all is well, 1 if something is wrong, 2 if it was called wrongly."""
+    args = _parser().parse_args(arguments)
+    try:
+        return args.run(args)
+    except ValueError as error:
+        print(f"coursekit: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="coursekit", description="The course's own command.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    doctor = commands.add_parser("doctor", help="report what the course needs and what is missing")
+    doctor.add_argument("extras", nargs="*", default=["all"], help="the extras that count as needed (default: all)")
+    doctor.add_argument("--network", action="store_true", help="try the network as well, which is never needed")
+    doctor.set_defaults(run=_doctor)
+
+    notebooks = commands.add_parser("notebooks", help="keep notebooks/*.ipynb and notebooks/source/*.py in step")
+    actions = notebooks.add_subparsers(required=True, metavar="action")
+    build = actions.add_parser("build", help="execute sources and store the notebooks")
+    build.add_argument("names", nargs="*", help="such as 01 02 (default: all)")
+    build.set_defaults(run=_build)
+    actions.add_parser("check", help="say where sources and notebooks disagree").set_defaults(run=_check)
+    actions.add_parser("stamp", help="write the project's address into every source").set_defaults(run=_stamp)
+    return parser
+
+
+def _doctor(args):
+    from coursekit import doctor
+
+    return 0 if doctor.report(args.extras, args.network) else 1
+
+
+def _build(args):
+    from coursekit import notebooks
+
+    for path in notebooks.build(args.names):
+        print(path)
+    return 0
+
+
+def _check(args):
+    from coursekit import notebooks
+
+    disagreements = notebooks.check()
+    for line in disagreements or ["Every notebook agrees with its source."]:
+        print(line)
+    return 1 if disagreements else 0
+
+
+def _stamp(args):
+    from coursekit import notebooks
+
+    for path in notebooks.stamp():
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
