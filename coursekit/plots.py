@@ -1,0 +1,126 @@
+"""Figures used by more than one lecture: labelled axes, colour-blind-safe colours, words beside every picture.
+
+Figures are drawn on white, so that they read the same in light and dark themes. matplotlib is imported when the first
+figure is drawn.
+"""
+
+import base64
+import io
+from itertools import cycle
+
+import numpy as np
+
+from coursekit.shapes import expect
+
+INCH = 100  # pixels on the page; the picture itself is stored sharper
+SHARPER = 1.5
+TICKS_PER_INCH = 4
+
+# Okabe and Ito (2008), without the yellow that white swallows; markers and dashes say the same without colour.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 2))]
+
+
+def show(figure, alt):
+    """Show a matplotlib figure as a PNG with the text alternative `alt`, then close it.
+
+    `alt` says in words what the picture shows; it is stored in the output's metadata (`image/png`, `alt`) and as its
+    plain text. Outside IPython the words are printed. Raises ValueError if `alt` is empty.
+    """
+    from IPython import display, get_ipython
+    from matplotlib import pyplot
+
+    if not alt.strip():
+        raise ValueError("alt is empty, expected a sentence that says what the figure shows")
+    if get_ipython() is None:
+        print(alt)
+    else:
+        file = io.BytesIO()
+        # The name of the program would change the bytes with every release of matplotlib.
+        figure.savefig(file, format="png", dpi=SHARPER * INCH, facecolor="white", metadata={"Software": None})
+        width, height = (round(inches * INCH) for inches in figure.get_size_inches())
+        display.display(
+            {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": alt},
+            metadata={"image/png": {"alt": alt, "width": width, "height": height}},
+            raw=True,
+        )
+    pyplot.close(figure)
+
+
+def heatmap(matrix, rows, columns, *, xlabel, ylabel, title, alt, bar="weight", limits=None):
+    """Show `matrix` (rows, columns) as a heatmap; `heatmaps` with one panel."""
+    heatmaps({title: matrix}, rows, columns, xlabel=xlabel, ylabel=ylabel, alt=alt, bar=bar, limits=limits)
+
+
+def heatmaps(matrices, rows, columns, *, xlabel, ylabel, alt, bar="weight", limits=None):
+    """Show matrices of one shape side by side, with one colour bar.
+
+    matrices: dict from a panel's title to an array (rows, columns); rows, columns: the labels of the two axes, the first
+    row on top; bar: what a colour means; limits: (low, high) of the colours, by default the extremes of all matrices.
+    Raises ValueError if a matrix has another shape than its labels.
+    """
+    from matplotlib.figure import Figure
+
+    matrices = {title: np.asarray(matrix, dtype=float) for title, matrix in matrices.items()}
+    for title, matrix in matrices.items():
+        expect(f"matrix {title!r}", matrix.shape, rows=(len(rows), "row labels"), columns=(len(columns), "column labels"))
+    low, high = limits or (min(m.min() for m in matrices.values()), max(m.max() for m in matrices.values()))
+
+    side = min(4.2, 9 / len(matrices))
+    tall = side * min(max(len(rows) / len(columns), 0.3), 1.5)
+    longest = max(len(str(label)) for label in columns)
+    figure = Figure(figsize=(side * len(matrices) + 1.2, tall + 0.9 + (longest > 3) * 0.07 * longest), layout="compressed")
+    panels = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
+    for axes, (title, matrix) in zip(panels, matrices.items()):
+        image = axes.imshow(matrix, vmin=low, vmax=high, cmap="viridis", interpolation="nearest")
+        axes.set(title=title, xlabel=xlabel)
+        axes.set_xticks(**_ticks(columns, side), rotation=90 if longest > 3 else 0)
+    panels[0].set_yticks(**_ticks(rows, tall))
+    panels[0].set_ylabel(ylabel)
+    figure.colorbar(image, ax=list(panels), label=bar, shrink=0.9)
+    show(figure, alt)
+
+
+def curves(series, *, xlabel, ylabel, title, alt, bands=None, limits=None):
+    """Show lines that differ in marker and dash as well as in colour.
+
+    series: dict from a line's name to its values (length,), drawn at 1, 2, …, or to a pair (x, values) of that length;
+    bands: dict from a line's name to (low, high), each (length,), such as the extremes over seeds; limits: (low, high)
+    of the y axis. Raises ValueError if lengths differ or a band belongs to no line.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    lines = {name: _line(name, values) for name, values in series.items()}
+    if unknown := set(bands or {}) - set(lines):
+        raise ValueError(f"bands has {', '.join(sorted(unknown))}, series has {', '.join(lines)}")
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for (name, (x, y)), colour, marker, dash in zip(lines.items(), cycle(COLOURS), cycle(MARKERS), cycle(DASHES)):
+        axes.plot(x, y, label=name, color=colour, marker=marker, linestyle=dash, markevery=max(1, len(x) // 12))
+        if name in (bands or {}):
+            low, high = (np.asarray(edge, dtype=float) for edge in bands[name])
+            expect(f"band {name!r}", low.shape, length=(len(x), "values"))
+            expect(f"band {name!r}", high.shape, length=(len(x), "values"))
+            axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    places = np.unique(np.concatenate([x for x, _ in lines.values()]))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=bool(np.all(places == np.round(places)))))
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=limits)
+    axes.grid(alpha=0.3)
+    if len(lines) > 1:
+        axes.legend()
+    show(figure, alt)
+
+
+def _ticks(labels, inches):
+    step = -(-len(labels) // round(inches * TICKS_PER_INCH))
+    return {"ticks": range(0, len(labels), step), "labels": [str(label) for label in labels][::step]}
+
+
+def _line(name, values):
+    x, y = values if isinstance(values, tuple) else (range(1, len(values) + 1), values)
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    expect(f"line {name!r}", y.shape, length=(len(x), "x"))
+    return x, y

@@ -1,0 +1,125 @@
+import base64
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from coursekit import plots
+
+WEIGHTS = np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]])
+AXES = {"xlabel": "input symbol", "ylabel": "output symbol", "alt": "What the map shows."}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures and their texts, instead of showing them."""
+    shown = []
+    monkeypatch.setattr(plots, "show", lambda figure, alt: shown.append((figure, alt)))
+    return shown
+
+
+def test_heatmap_has_labelled_axes_a_bar_and_the_data(drawn):
+    plots.heatmap(WEIGHTS, ["b", "a"], ["x", "y", "z"], title="Luong dot", bar="attention weight", **AXES)
+    figure, alt = drawn[0]
+    axes, bar = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("input symbol", "output symbol", "Luong dot")
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["x", "y", "z"]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["b", "a"]
+    assert axes.yaxis_inverted(), "the first row is on top"
+    np.testing.assert_array_equal(axes.images[0].get_array(), WEIGHTS)
+    assert axes.images[0].get_clim() == (0.1, 0.7)
+    assert axes.images[0].cmap.name == "viridis"
+    assert bar.get_ylabel() == "attention weight"
+    assert alt == "What the map shows."
+
+
+def test_heatmaps_share_one_bar_and_one_range_of_colours(drawn):
+    plots.heatmaps({"dot": WEIGHTS, "general": WEIGHTS / 2, "concat": WEIGHTS * 1.25}, "ba", "xyz", **AXES)
+    *panels, bar = drawn[0][0].axes
+    assert [axes.get_title() for axes in panels] == ["dot", "general", "concat"]
+    assert {axes.images[0].get_clim() for axes in panels} == {(0.05, 0.875)}
+    np.testing.assert_array_equal(panels[1].images[0].get_array(), WEIGHTS / 2)
+
+
+def test_limits_fix_the_colours(drawn):
+    plots.heatmap(WEIGHTS, "ba", "xyz", title="", limits=(0, 1), **AXES)
+    assert drawn[0][0].axes[0].images[0].get_clim() == (0, 1)
+
+
+def test_labels_of_a_long_axis_are_thinned_and_keep_their_places(drawn):
+    plots.heatmap(np.zeros((2, 100)), "ba", range(100), title="", **AXES)
+    axes = drawn[0][0].axes[0]
+    labels = {int(tick.get_text()): place for tick, place in zip(axes.get_xticklabels(), axes.get_xticks())}
+    assert 10 <= len(labels) <= 20
+    assert all(label == place for label, place in labels.items())
+
+
+@pytest.mark.parametrize("rows, columns, message", [
+    ("bac", "xyz", "matrix 'T' has rows 2, row labels have 3"),
+    ("ba", "xy", "matrix 'T' has columns 3, column labels have 2"),
+])
+def test_a_matrix_must_fit_its_labels(drawn, rows, columns, message):
+    with pytest.raises(ValueError, match=message):
+        plots.heatmap(WEIGHTS, rows, columns, title="T", **AXES)
+
+
+def test_curves_differ_in_more_than_colour(drawn):
+    plots.curves({"dot": [0.2, 0.9], "general": [0.1, 0.5, 0.7], "none": ([4, 8], [1.0, 0.9])}, title="Accuracy", **AXES,
+                 bands={"general": ([0.0, 0.4, 0.6], [0.2, 0.6, 0.8])}, limits=(0, 1))
+    axes = drawn[0][0].axes[0]
+    assert [list(line.get_xdata()) for line in axes.lines] == [[1, 2], [1, 2, 3], [4, 8]]
+    assert [list(line.get_ydata()) for line in axes.lines] == [[0.2, 0.9], [0.1, 0.5, 0.7], [1.0, 0.9]]
+    for look in ("get_color", "get_marker", "get_linestyle"):
+        assert len({getattr(line, look)() for line in axes.lines}) == 3
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["dot", "general", "none"]
+    corners = axes.collections[0].get_paths()[0].vertices
+    assert {(3.0, 0.6), (3.0, 0.8)} <= {tuple(corner) for corner in corners.round(6).tolist()}
+    assert axes.get_ylim() == (0, 1)
+
+
+@pytest.mark.parametrize("series, bands, message", [
+    ({"dot": ([1, 2, 3], [0.1, 0.2])}, None, "line 'dot' has length 2, x have 3"),
+    ({"dot": [0.1, 0.2]}, {"dot": ([0.1, 0.2], [0.3])}, "band 'dot' has length 1, values have 2"),
+    ({"dot": [0.1, 0.2]}, {"general": ([0, 0], [1, 1])}, "bands has general, series has dot"),
+])
+def test_curves_must_fit_together(drawn, series, bands, message):
+    with pytest.raises(ValueError, match=message):
+        plots.curves(series, title="", bands=bands, **AXES)
+
+
+def test_in_ipython_the_picture_carries_its_text_and_the_figure_is_closed(monkeypatch):
+    from matplotlib import pyplot
+
+    outputs = []
+    monkeypatch.setattr("IPython.get_ipython", lambda: "a notebook")
+    monkeypatch.setattr("IPython.display.display", lambda data, metadata, raw: outputs.append((data, metadata)))
+    for _ in range(2):
+        figure = pyplot.figure(figsize=(3, 2))
+        figure.subplots().plot([1, 2, 0])
+        plots.show(figure, "A line that rises and falls.")
+        assert not pyplot.fignum_exists(figure.number)
+    (data, metadata), again = outputs
+    assert (data, metadata) == again, "the same figure gives the same bytes"
+    assert data["text/plain"] == "A line that rises and falls."
+    assert metadata["image/png"] == {"alt": "A line that rises and falls.", "width": 300, "height": 200}
+    png = base64.b64decode(data["image/png"])
+    assert struct.unpack(">II", png[16:24]) == (450, 300)
+    assert b"matplotlib" not in png.lower()
+
+
+def test_outside_ipython_the_words_are_printed_and_empty_words_refused():
+    code = """if True:
+        import sys
+        from coursekit import plots
+        assert "matplotlib" not in sys.modules, "loaded before a figure was asked for"
+        from matplotlib.figure import Figure
+        plots.show(Figure(), "A line.")
+        try:
+            plots.show(Figure(), " ")
+        except ValueError as error:
+            print(error)
+    """
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["A line.", "alt is empty, expected a sentence that says what the figure shows"]
