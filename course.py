@@ -105,8 +105,8 @@ def main(arguments):
     try:
         if command == "install" or installed() != wanted():
             install()
-    except (subprocess.CalledProcessError, KeyboardInterrupt) as stopped:
-        sys.exit(f"The installation did not finish: {stopped!r}\nThe same command starts it afresh.")
+    except (subprocess.CalledProcessError, KeyboardInterrupt):
+        sys.exit("The installation did not finish; what stopped it stands above. The same command starts it afresh.")
     if command != "install":
         hand_over(command, rest)
 
