@@ -17,7 +17,8 @@ def expect(name, shape, **axes):
         size, whose = wanted if isinstance(wanted, tuple) else (wanted, None)
         if size is None or came is None or came == size:
             continue
-        raise ValueError(f"{name} has {axis} {came}, " + (f"{whose} have {size}" if whose else f"expected {size}"))
+        verb = "have" if whose and whose.endswith("s") else "has"
+        raise ValueError(f"{name} has {axis} {came}, " + (f"{whose} {verb} {size}" if whose else f"expected {size}"))
 
 
 def expect_choice(name, value, choices):
@@ -30,3 +31,10 @@ def expect_at_least(name, value, least):
     """Raise `ValueError` unless `value` is a whole number of at least `least`."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
         raise ValueError(f"{name} is {value!r}, expected a whole number of at least {least}")
+
+
+def expect_even(name, value):
+    """Raise `ValueError` unless `value` is an even number: in sinusoidal positions each sine has its cosine."""
+    expect_at_least(name, value, 0)
+    if value % 2:
+        raise ValueError(f"{name} is {value}, expected an even number: each sine has its cosine")

@@ -2,7 +2,7 @@
 
 import torch
 
-from coursekit.shapes import expect_at_least
+from coursekit.shapes import expect_at_least, expect_even
 
 
 def sinusoidal_positions(length, d_model):
@@ -10,13 +10,11 @@ def sinusoidal_positions(length, d_model):
 
     PE(pos, 2i) = sin(pos / 10000^(2i / d_model));   PE(pos, 2i + 1) = cos(pos / 10000^(2i / d_model))
 
-    Returns (length, d_model), float32. Raises `ValueError` for a length below 0 or an odd d_model.
+    Returns (length, d_model), float32. Raises `ValueError` for a negative length and for an odd or negative d_model.
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.5.
     """
     expect_at_least("length", length, 0)
-    expect_at_least("d_model", d_model, 2)
-    if d_model % 2:
-        raise ValueError(f"d_model is {d_model}, expected an even number: each sine has its cosine")
+    expect_even("d_model", d_model)
     # float64 until the end: at position 5,000 a float32 angle is off by 2e-4.
     frequency = 10000.0 ** (-torch.arange(0, d_model, 2, dtype=torch.float64) / d_model)
     angle = torch.arange(length, dtype=torch.float64).unsqueeze(1) * frequency

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from coursekit.shapes import expect, expect_at_least, expect_choice
+from coursekit.shapes import expect, expect_at_least, expect_choice, expect_even
 from coursekit.torch.attention import BahdanauAttention, LuongAttention
 from coursekit.torch.position import sinusoidal_positions
 
@@ -40,6 +40,7 @@ class Seq2Seq(nn.Module):
         expect_choice("wiring", wiring, ("bahdanau", "luong"))
         expect_at_least("vocab_size", vocab_size, 1)
         expect_at_least("units", units, 1)
+        expect_even("position_units", position_units)
         self.vocab_size, self.wiring, self.position_units = vocab_size, wiring, position_units
         self.attention = None if attention is None else attention_layer(attention, units)
         attends_first = attention is not None and wiring == "bahdanau"
