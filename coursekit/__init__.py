@@ -1,8 +1,9 @@
 """From an LSTM that reverses sequences to BERT: the layers, data, figures and checks of a course on attention."""
 
+from coursekit import device
 from coursekit.runtime import seed_everything, show_source, start
 
-__all__ = ["seed_everything", "show_source", "start"]
+__all__ = ["device", "seed_everything", "show_source", "start"]
 
 
 def __getattr__(name):

@@ -40,18 +40,18 @@ def best(framework=None):
         return _best_torch()
     if framework == "tensorflow":
         return _best_tensorflow()
-    raise ValueError(f'framework is {framework!r}, expected "torch" or "tensorflow", or None once one of them is loaded')
+    raise ValueError(f'framework is {framework!r}, expected "torch", "tensorflow", or None once one of them is loaded')
 
 
 def _best_torch():
     import torch
 
     if torch.cuda.is_available():
-        return Device("cuda", f"CUDA for PyTorch: {torch.cuda.get_device_name(0)}")
+        return Device("cuda", f"CUDA, {torch.cuda.get_device_name(0)}, for PyTorch")
     if torch.backends.mps.is_available():
-        return Device("mps", "MPS for PyTorch: an Apple GPU, and no CUDA")
-    build = "" if torch.version.cuda or torch.version.hip else "; this build of PyTorch is without CUDA"
-    return Device("cpu", f"the CPU for PyTorch ({_cores()}): neither CUDA nor MPS answers{build}")
+        return Device("mps", "MPS, the Apple GPU, for PyTorch")
+    build = "PyTorch" if torch.version.cuda or torch.version.hip else "this build of PyTorch, made without CUDA,"
+    return Device("cpu", f"CPU, {_cores()}: {build} finds neither CUDA nor MPS")
 
 
 def _best_tensorflow():
@@ -59,19 +59,19 @@ def _best_tensorflow():
 
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
-        return Device("/CPU:0", f"the CPU for TensorFlow ({_cores()}): it finds no GPU")
-    kind = "Apple's GPU through Metal" if sys.platform == "darwin" else "CUDA"
-    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name)
-    return Device("/GPU:0", f"{kind} for TensorFlow: {name}")
+        return Device("/CPU:0", f"CPU, {_cores()}: TensorFlow finds no GPU")
+    kind = "Metal" if sys.platform == "darwin" else "CUDA"
+    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "a GPU")
+    return Device("/GPU:0", f"{kind}, {name}, for TensorFlow")
 
 
 def machine():
     """The machine's own device in words, asked without loading a framework."""
     if gpu := _nvidia_smi("name"):
-        return f"{gpu}, an NVIDIA GPU (no framework is loaded yet)"
+        return f"{gpu} (no framework is loaded yet)"
     if sys.platform == "darwin" and platform.machine() == "arm64":
-        return f"an Apple GPU and {_cores()} (no framework is loaded yet)"
-    return f"the CPU ({_cores()}); no framework is loaded yet"
+        return "Apple GPU (no framework is loaded yet)"
+    return f"CPU, {_cores()} (no framework is loaded yet)"
 
 
 def _cores():
@@ -166,8 +166,9 @@ def scale(*, cpu, gpu):
     """`gpu` where `best()` is a GPU, else `cpu`; one printed line says which and why."""
     device = best()
     on_cpu = "cpu" in device.lower()
-    print(f"Sized {cpu if on_cpu else gpu} for {device.why} ({f'{gpu} on a GPU' if on_cpu else f'{cpu} on a CPU'}).")
-    return cpu if on_cpu else gpu
+    value, other = (cpu, gpu) if on_cpu else (gpu, cpu)
+    print(f"Sized for this device: {value}, not {other} ({device.why}).")
+    return value
 
 
 def largest_batch(step, start=1, limit=4096):
@@ -217,10 +218,14 @@ def _runs(step, size):
     return fits
 
 
+# What MPS, the CPU's allocator (Linux and macOS, then Windows) and cuBLAS say in a plain RuntimeError.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+
+
 def _out_of_memory(error):
-    # By name and words: the frameworks' classes cannot be imported here, and MPS and cuBLAS raise plain RuntimeErrors.
+    # By name, since importing a framework's class would load the framework.
     return (isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "ResourceExhaustedError")
-            or any(words in str(error) for words in ("out of memory", "can't allocate memory", "ALLOC_FAILED")))
+            or any(words in str(error) for words in _OUT_OF_MEMORY))
 
 
 def warn_about(device, layer):
@@ -229,5 +234,5 @@ def warn_about(device, layer):
     device: as `best()` names it. layer: the layer's name in lower case, such as "lstm".
     """
     if str(device).startswith("mps") and layer == "lstm":
-        warnings.warn("An LSTM on Apple's MPS can give other numbers than on a CPU (PyTorch issues 90421, 173640 and 180744: "
-                      'stacked layers with dropout above all). Where numbers matter, use device "cpu".', stacklevel=2)
+        warnings.warn("An LSTM on Apple's MPS can give other numbers than on a CPU, stacked layers with dropout above "
+                      'all (PyTorch issues 90421, 173640, 180744). Where numbers matter, use "cpu".', stacklevel=2)

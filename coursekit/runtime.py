@@ -10,13 +10,13 @@ _settings = {"seed": None, "threads": None}
 
 
 def start(seed=0, threads=None):
-    """Prepare the session for reproducible, quiet lectures and print where it runs, on which device, with which versions.
+    """Make the session reproducible and quiet, and print where it runs, on which device and with which versions.
 
-    Nothing is imported here. NumPy, torch and TensorFlow are seeded at once where they are loaded, and otherwise at the end
-    of their import, whose start-up lines TensorFlow then keeps to itself. TensorFlow takes GPU memory as it needs it, so
-    that PyTorch can use the same GPU. Threads waiting for work sleep (OMP_WAIT_POLICY=PASSIVE), unless that is set already.
+    Nothing is imported here. NumPy, torch, TensorFlow and Keras are seeded at once where they are loaded, otherwise at
+    the end of their import; TensorFlow's then prints no start-up lines. TensorFlow takes GPU memory as it needs it, so
+    that PyTorch can use the same GPU. Threads that wait for work sleep (OMP_WAIT_POLICY=PASSIVE), unless that is set.
 
-    seed: integer from 0 to 2**32 - 1. threads: at most so many threads in torch, TensorFlow and OpenMP; None leaves them.
+    seed: integer from 0 to 2**32 - 1. threads: the most that torch, TensorFlow and OpenMP use; None leaves it as it is.
     Raises ValueError for another seed or number of threads.
     """
     if threads is not None and (not isinstance(threads, int) or threads < 1):
@@ -74,13 +74,15 @@ def _prepare_tensorflow(tensorflow):
             tensorflow.config.threading.set_inter_op_parallelism_threads(_settings["threads"])
         share_gpu(tensorflow)
     except RuntimeError as error:
-        warnings.warn(f"TensorFlow has run already: {error}. Restart and call coursekit.start() before using it.",
+        warnings.warn(f"TensorFlow has run already, restart and call coursekit.start() before using it: {error}",
                       stacklevel=4)
 
 
 def _prepare_keras(_):
-    # Without this the generator behind unseeded keras.random functions would continue from an earlier seed.
-    sys.modules["keras.src.backend.common.global_state"].set_global_attribute("global_seed_generator", None)
+    # Without this the generator behind unseeded keras.random functions would continue from an earlier seed. Keras has
+    # no public way to it that leaves TensorFlow alone, and a later Keras that moves it must still import.
+    if state := sys.modules.get("keras.src.backend.common.global_state"):
+        state.set_global_attribute("global_seed_generator", None)
 
 
 _PREPARE = {
@@ -169,7 +171,8 @@ def _report():
 
     from coursekit import device
 
-    print(f"Where:    {_PLACES[where()]}, Python {platform.python_version()}, {platform.system()}; seed {_settings['seed']}")
+    python = f"Python {platform.python_version()}, {platform.system()}"
+    print(f"Where:    {_PLACES[where()]}, {python}; seed {_settings['seed']}")
     loaded = "torch" in sys.modules or "tensorflow" in sys.modules
     print(f"Device:   {device.best().why if loaded else device.machine()}")
     versions = []
@@ -191,8 +194,8 @@ def show_source(obj):
 
     try:
         source = textwrap.dedent(inspect.getsource(obj)).rstrip()
-    except (TypeError, OSError) as error:
-        raise ValueError(f"obj is {obj!r}, expected a class, function, method or module written in Python ({error})") from error
+    except (TypeError, OSError):
+        raise ValueError(f"obj is {obj!r}, expected a class, function, method or module from a Python file") from None
     if _shell() is None:
         print(source)
         return
