@@ -14,6 +14,9 @@ from coursekit.torch import Seq2Seq, fit, reached
 from coursekit.torch.training import evaluate
 
 TRAIN, VALIDATION, TEST = 2000, 200, 1000
+ACCURACY = {"Tokens right": "{token_accuracy:.1%} ({token_accuracy_low:.1%} to {token_accuracy_high:.1%})",
+            "Sequences right": "{exact_match:.1%} ({exact_match_low:.1%} to {exact_match_high:.1%})",
+            "Epochs": "{epochs_low} to {epochs_high}", "Seconds of one core": "{seconds:.0f}"}
 
 
 def data(length, vocab_size, seed):

@@ -4,11 +4,15 @@
 """
 
 import numpy as np
-from reversal import side_by_side, train
+from reversal import ACCURACY, side_by_side, train
 
 from coursekit.results import record
 
 SETTINGS = dict(length=20, vocab_size=16, units=64, epochs=30, batch_size=50, learning_rate=5e-3, clip=1.0)
+COLUMNS = {"Score": "{attention}", "Wiring": "{wiring}", "Parameters": "{parameters_low:,}", **ACCURACY,
+           "On the mirrored place": "{on_diagonal:.1%}", "One beside": "{one_off:.1%}"}
+CAPTION = ("Length 20, 15 symbols, 64 units: 1,000 test sequences, mean (lowest to highest) of three seeds. By "
+           "chance 6.7% of tokens are right.")
 
 
 def run(**setting):
@@ -26,5 +30,5 @@ def run(**setting):
 if __name__ == "__main__":
     variants = [dict(attention=None)] + [dict(attention=attention, wiring=wiring) for wiring in ("bahdanau", "luong")
                                          for attention in ("dot", "general", "concat", "additive")]
-    record("reversal_variants", side_by_side(run, [variant | dict(seed=seed) for variant in variants
-                                                   for seed in (0, 1, 2)]), settings=SETTINGS)
+    rows = side_by_side(run, [variant | dict(seed=seed) for variant in variants for seed in (0, 1, 2)])
+    record("reversal_variants", rows, columns=COLUMNS, caption=CAPTION, by=["attention", "wiring"], settings=SETTINGS, threads=1)

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shlex
+import string
 import sys
 from pathlib import Path
 
@@ -18,19 +19,20 @@ from coursekit.files import replace_file
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def record(name, rows, *, columns=None, caption="", **about):
+def record(name, rows, *, columns=None, caption="", by=(), **about):
     """Store rows (a list of flat dicts) as data/results/<name>.json, with how they are shown and how they were made.
 
-    columns, caption: as in `table`, by default every value as it is. Kept beside them: the command, the versions of
+    columns, caption: as in `table`, by default every value as it is. by: names of values; with them the table shows
+    `over_seeds(rows, by)`, while every row is stored. Kept beside them: the command, the versions of
     Python and of the frameworks that are loaded, the number of CPUs, this process's threads, and whatever `about` says
     (threads=1, say, where other processes did the work). Returns the path. Raises ValueError for a value that is not a
     finite number, text, bool or None.
     """
     rows = [{key: _plain(key, value) for key, value in row.items()} for row in rows]
     columns = columns or {key: f"{{{key}}}" for key in rows[0]}
-    markdown(rows, columns, caption)  # what cannot be shown is not stored
+    markdown(over_seeds(rows, by), columns, caption)  # what cannot be shown is not stored
     made = {"command": _command(), "versions": _versions(), "cpus": os.cpu_count(), "threads": _threads()}
-    stored = {"name": name} | made | about | {"caption": caption, "columns": columns, "rows": rows}
+    stored = {"name": name} | made | about | {"caption": caption, "columns": columns, "by": list(by), "rows": rows}
     path = data_folder() / "results" / f"{name}.json"
     replace_file(path, json.dumps(stored, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return path
@@ -58,7 +60,30 @@ def table(rows, columns, caption):
 def stored_table(name):
     """Show a stored result as its table."""
     rows, about = load(name)
-    table(rows, about["columns"], about["caption"])
+    table(over_seeds(rows, about["by"]), about["columns"], about["caption"])
+
+
+def over_seeds(rows, by):
+    """One row for every combination of the values named in `by` (all rows as they are, if it is empty).
+
+    Of each number x that the rows of a group hold, the row has the mean as x, and x_low and x_high; "seeds" is how many
+    rows there were. What is None or text in one of them is taken from the first.
+    """
+    groups = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in by), []).append(row)
+    return [_summary(group) for group in groups.values()] if by else rows
+
+
+def _summary(group):
+    summary = {"seeds": len(group)}
+    for name in group[0]:
+        values = [row[name] for row in group]
+        if any(isinstance(value, str | None) for value in values):
+            summary[name] = values[0]
+        else:
+            summary |= {name: sum(values) / len(values), f"{name}_low": min(values), f"{name}_high": max(values)}
+    return summary
 
 
 def markdown(rows, columns, caption):
@@ -76,7 +101,7 @@ def filled(text):
 
     def fill(match):
         rows, about = load(match["name"])
-        return f"{match['start']}\n{markdown(rows, about['columns'], about['caption'])}\n{match['end']}"
+        return f"{match['start']}\n{markdown(over_seeds(rows, about['by']), about['columns'], about['caption'])}\n{match['end']}"
 
     pattern = r"(?P<start><!-- table: (?P<name>\w+) -->)\n.*?(?P<end><!-- end of table -->)"
     return re.sub(pattern, fill, text, flags=re.DOTALL)
@@ -99,6 +124,8 @@ def _plain(key, value):
 
 
 def _cell(row, template):
+    if any(field and row.get(field, "") is None for _, field, _, _ in string.Formatter().parse(template)):
+        return "–"
     try:
         return template.format(**row).replace("|", "\\|")
     except KeyError as missing:

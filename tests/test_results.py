@@ -116,3 +116,22 @@ def test_tables_between_markers_are_made_anew(stored):
 def test_the_tables_of_the_readme_are_the_stored_ones():
     text = Path(results.PROJECT / "README.md").read_text(encoding="utf-8")
     assert results.filled(text) == text
+
+
+def test_over_seeds_by_hand():
+    rows = [{"score": "dot", "seed": 0, "right": 0.5, "off": 1.0, "note": "a"},
+            {"score": "none", "seed": 0, "right": 0.1, "off": None, "note": "b"},
+            {"score": "dot", "seed": 1, "right": 0.75, "off": 4.0, "note": "c"}]
+    dot, none = results.over_seeds(rows, ["score"])
+    assert dot["seeds"] == 2 and (dot["right"], dot["right_low"], dot["right_high"]) == (0.625, 0.5, 0.75)
+    assert (dot["off"], dot["off_low"], dot["off_high"], dot["note"]) == (2.5, 1.0, 4.0, "a")
+    assert none["seeds"] == 1 and none["off"] is None and none["score"] == "none"
+    assert results.over_seeds(rows, []) == rows
+
+
+def test_a_table_over_seeds_shows_means_and_stores_every_row(stored):
+    rows = [{"score": score, "right": right} for score, right in (("dot", 0.5), ("dot", 0.7), ("none", None))]
+    results.record("seeds", rows, columns={"Score": "{score}", "Right": "{right:.2f}"}, by=["score"])
+    assert results.load("seeds")[0] == rows
+    text = results.filled("<!-- table: seeds -->\n<!-- end of table -->")
+    assert "| dot   |  0.60 |" in text and "| none  |     – |" in text
