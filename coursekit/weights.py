@@ -107,8 +107,7 @@ def write(array, weight):
 
 def as_array(variable):
     if hasattr(variable, "assign"):  # Keras's variables have it, PyTorch's parameters have not
-        from keras import ops
-        return ops.convert_to_numpy(variable)
+        return np.asarray(variable)
     return variable.detach().cpu().numpy()
 
 
@@ -117,4 +116,5 @@ def assign(variable, array):
         variable.assign(array)
     else:
         import torch
+
         variable.data.copy_(torch.tensor(array))

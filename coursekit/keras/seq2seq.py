@@ -5,7 +5,7 @@ from keras import ops
 
 from coursekit.keras.attention import BahdanauAttention, LuongAttention
 from coursekit.keras.position import sinusoidal_positions
-from coursekit.shapes import expect, expect_at_least, expect_choice
+from coursekit.shapes import expect, expect_at_least, expect_choice, expect_even
 
 
 def attention_layer(name, units, dtype=None):
@@ -65,7 +65,7 @@ class Seq2Seq(keras.Model):
         expect_choice("wiring", wiring, ("bahdanau", "luong"))
         expect_at_least("vocab_size", vocab_size, 1)
         expect_at_least("units", units, 1)
-        expect_at_least("position_units", position_units, 0)
+        expect_even("position_units", position_units)
         self.vocab_size, self.units, self.wiring, self.position_units = vocab_size, units, wiring, position_units
         self.attention_name, dtype = attention, self.dtype_policy
         self.attention = None if attention is None else attention_layer(attention, units, dtype)
@@ -138,11 +138,8 @@ class Seq2Seq(keras.Model):
 
     def positions(self, source, length):
         """The sinusoids of `length` steps for each row of `source`: (batch, length, position_units), which may be 0."""
-        shape = (ops.shape(source)[0], length, self.position_units)
-        if self.position_units == 0:
-            return ops.zeros(shape, dtype=self.compute_dtype)
         table = ops.cast(sinusoidal_positions(length, self.position_units), self.compute_dtype)
-        return ops.broadcast_to(table, shape)
+        return ops.broadcast_to(table, (ops.shape(source)[0], length, self.position_units))
 
     def one_hot(self, tokens):
         return ops.one_hot(tokens, self.vocab_size, dtype=self.compute_dtype)
