@@ -6,6 +6,8 @@ import sys
 import warnings
 from contextlib import contextmanager, nullcontext
 
+from coursekit import device
+
 _settings = {"seed": None, "threads": None}
 
 
@@ -65,14 +67,12 @@ def _prepare_torch(torch):
 
 
 def _prepare_tensorflow(tensorflow):
-    from coursekit.device import share_gpu
-
     tensorflow.random.set_seed(_settings["seed"])
     try:
         if _settings["threads"]:
             tensorflow.config.threading.set_intra_op_parallelism_threads(_settings["threads"])
             tensorflow.config.threading.set_inter_op_parallelism_threads(_settings["threads"])
-        share_gpu(tensorflow)
+        device.share_gpu(tensorflow)
     except RuntimeError as error:
         warnings.warn(f"TensorFlow has run already, restart and call coursekit.start() before using it: {error}",
                       stacklevel=4)
@@ -142,15 +142,16 @@ def _quiet_stderr():
 
 
 def where():
-    """The place this runs in: "colab", "kaggle", "ci", "jupyterlab" (any Jupyter kernel) or "python"."""
+    """The place this runs in: "colab", "kaggle", "jupyterlab" (any other Jupyter kernel), "ci" or "python"."""
     if "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules:
         return "colab"
     if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
         return "kaggle"
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        return "ci"
-    # A kernel is not told which program shows its notebook.
-    return "jupyterlab" if hasattr(_shell(), "kernel") else "python"
+    # A kernel is not told which program shows its notebook; and it comes before CI, so that a notebook rebuilt there
+    # keeps its bytes.
+    if hasattr(_shell(), "kernel"):
+        return "jupyterlab"
+    return "ci" if os.environ.get("CI", "").lower() not in ("", "0", "false") else "python"
 
 
 def _shell():
@@ -159,7 +160,7 @@ def _shell():
 
 
 _PLACES = {
-    "colab": "Google Colab", "kaggle": "Kaggle", "ci": "continuous integration", "jupyterlab": "JupyterLab",
+    "colab": "Google Colab", "kaggle": "Kaggle", "jupyterlab": "JupyterLab", "ci": "continuous integration",
     "python": "plain Python",
 }
 
@@ -168,8 +169,6 @@ def _report():
     """Print three lines that are the same in every run on one machine, so that a rebuilt notebook keeps its bytes."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
-
-    from coursekit import device
 
     python = f"Python {platform.python_version()}, {platform.system()}"
     print(f"Where:    {_PLACES[where()]}, {python}; seed {_settings['seed']}")

@@ -94,6 +94,7 @@ def test_best_without_a_name_asks_what_is_loaded(monkeypatch, tf):
 def test_machine_asks_the_driver(monkeypatch, nvidia_smi):
     nvidia_smi('[ "$1" = --id=0 ] && echo "NVIDIA L4"')
     assert device.machine() == "NVIDIA L4 (no framework is loaded yet)"
+    nvidia_smi('echo "NVIDIA L4"')
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     monkeypatch.setattr(sys, "platform", "linux")
     assert device.machine().startswith(f"CPU, {os.cpu_count()} cores")
