@@ -92,11 +92,11 @@ def test_curves_must_fit_together(drawn, series, bands, message):
 def test_in_ipython_the_picture_carries_its_text_and_the_figure_is_closed(monkeypatch):
     from matplotlib import pyplot
 
+    figures = [pyplot.figure(figsize=(3, 2)) for _ in range(2)]
     outputs = []
     monkeypatch.setattr("IPython.get_ipython", lambda: "a notebook")
     monkeypatch.setattr("IPython.display.display", lambda data, metadata, raw: outputs.append((data, metadata)))
-    for _ in range(2):
-        figure = pyplot.figure(figsize=(3, 2))
+    for figure in figures:
         figure.subplots().plot([1, 2, 0])
         plots.show(figure, "A line that rises and falls.")
         assert not pyplot.fignum_exists(figure.number)

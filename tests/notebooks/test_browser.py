@@ -1,0 +1,105 @@
+"""The first lecture in a real JupyterLab and a real browser: Run All Cells completes, without an error."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+
+from coursekit.notebooks import NOTEBOOKS
+
+START_SECONDS, RUN_SECONDS = 60, 300
+# No dialogue that waits for an answer, and every cell in the page, not only those in sight.
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+EVERY_CELL_HAS_RUN = """() => {
+    const prompts = [...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")].map(prompt => prompt.textContent);
+    return prompts.length && prompts.every((text, i) => text === `[${i + 1}]:`)
+        && document.querySelector(".jp-Notebook-ExecutionIndicator").dataset.status === "idle";
+}"""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """The address of a JupyterLab of its own, on loopback, over an empty folder `course` of `tmp_path`."""
+    (tmp_path / "course").mkdir()
+    for name, values in SETTINGS.items():
+        file = tmp_path / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    folders = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_CONFIG_DIR": "config",
+               "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+               "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
+    with (tmp_path / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=tmp_path / "course", stdout=log, stderr=log,
+                                  env=os.environ | {key: str(tmp_path / folder) for key, folder in folders.items()})
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_until_it_answers(f"{address}/api?token={token}", tmp_path / "lab.log")
+            yield lambda name: f"{address}/lab/tree/{name}?token={token}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def wait_until_it_answers(address, log):
+    for _ in range(START_SECONDS * 5):
+        try:
+            return urllib.request.urlopen(address)
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"JupyterLab does not answer:\n{log.read_text()}")
+
+
+def without_results(path):
+    notebook = nbformat.read(path, 4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("lecture", list(NOTEBOOKS.glob("01_*.ipynb")), ids=lambda path: path.stem)
+def test_run_all_completes_in_a_browser(lab, lecture, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    nbformat.write(without_results(lecture), tmp_path / "course" / lecture.name)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1600})
+        outside = []
+        page.on("request", lambda request: outside.append(request.url) if "//127.0.0.1:" not in request.url else None)
+        page.goto(lab(lecture.name))
+        # The status bar knows when the kernel is there; the notebook's own indicator says idle before.
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=START_SECONDS * 1000)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        try:
+            page.wait_for_function(EVERY_CELL_HAS_RUN, timeout=RUN_SECONDS * 1000)
+        finally:
+            page.screenshot(path=tmp_path / "run_all.png")
+
+        results = page.locator(".jp-Notebook .jp-OutputArea-output")
+        assert results.count() > 0
+        for kind in ("error", "stderr"):
+            assert page.locator(f'.jp-Notebook [data-mime-type="application/vnd.jupyter.{kind}"]').all_inner_texts() == []
+        assert all(image.evaluate("image => image.naturalWidth") for image in page.locator(".jp-Notebook img").all())
+        assert [url for url in outside if url.startswith("http")] == []
+        browser.close()
