@@ -4,7 +4,10 @@ import os
 
 
 def replace_file(path, text):
-    """Write `text` (UTF-8) beside `path`, then put it in its place; a full disk or an interruption leaves `path` as it was."""
+    """Write `text` (UTF-8) beside `path`, then put it in its place.
+
+    A full disk or an interruption leaves `path` as it was.
+    """
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as file:

@@ -35,8 +35,9 @@ except ImportError:  # a fresh Colab: whatever it has (numpy, torch, tensorflow)
 def build(names=None, folder=NOTEBOOKS):
     """Execute the named sources ("01", "02_luong_bahdanau_attention"; all by default) and store the notebooks.
 
-    Each runs in a fresh kernel of this interpreter, in `folder`. The same source gives the same bytes. Returns the paths
-    written. Raises ValueError for a name that no source has; an error in a cell leaves the previous notebook as it was.
+    Each runs in a fresh kernel of this interpreter, in `folder`. The same source gives the same bytes. Returns the
+    paths written. Raises ValueError for a name that no source has; an error in a cell is raised and leaves the
+    previous notebook as it was.
     """
     import nbformat
 

@@ -56,26 +56,29 @@ def heatmap(matrix, rows, columns, *, xlabel, ylabel, title, alt, bar="weight", 
 def heatmaps(matrices, rows, columns, *, xlabel, ylabel, alt, bar="weight", limits=None):
     """Show matrices of one shape side by side, with one colour bar.
 
-    matrices: dict from a panel's title to an array (rows, columns); rows, columns: the labels of the two axes, the first
-    row on top; bar: what a colour means; limits: (low, high) of the colours, by default the extremes of all matrices.
-    Raises ValueError if a matrix has another shape than its labels.
+    matrices: dict from a panel's title to an array (rows, columns); rows, columns: the labels of the two axes, the
+    first row on top; bar: what a colour means; limits: (low, high) of the colours, by default the extremes of all
+    matrices. Raises ValueError if a matrix has another shape than its labels.
     """
     from matplotlib.figure import Figure
 
     matrices = {title: np.asarray(matrix, dtype=float) for title, matrix in matrices.items()}
     for title, matrix in matrices.items():
-        expect(f"matrix {title!r}", matrix.shape, rows=(len(rows), "row labels"), columns=(len(columns), "column labels"))
+        axes = {"rows": (len(rows), "row labels"), "columns": (len(columns), "column labels")}
+        expect(f"matrix {title!r}", matrix.shape, **axes)
     low, high = limits or (min(m.min() for m in matrices.values()), max(m.max() for m in matrices.values()))
 
     side = min(4.2, 9 / len(matrices))
     tall = side * min(max(len(rows) / len(columns), 0.3), 1.5)
     longest = max(len(str(label)) for label in columns)
-    figure = Figure(figsize=(side * len(matrices) + 1.2, tall + 0.9 + (longest > 3) * 0.07 * longest), layout="compressed")
+    turned = longest > 3  # labels of several letters stand upright
+    size = side * len(matrices) + 1.2, tall + 0.9 + turned * 0.07 * longest
+    figure = Figure(figsize=size, layout="compressed")
     panels = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
     for axes, (title, matrix) in zip(panels, matrices.items()):
         image = axes.imshow(matrix, vmin=low, vmax=high, cmap="viridis", interpolation="nearest")
         axes.set(title=title, xlabel=xlabel)
-        axes.set_xticks(**_ticks(columns, side), rotation=90 if longest > 3 else 0)
+        axes.set_xticks(**_ticks(columns, side), rotation=90 * turned)
     panels[0].set_yticks(**_ticks(rows, tall))
     panels[0].set_ylabel(ylabel)
     figure.colorbar(image, ax=list(panels), label=bar, shrink=0.9)
@@ -85,9 +88,9 @@ def heatmaps(matrices, rows, columns, *, xlabel, ylabel, alt, bar="weight", limi
 def curves(series, *, xlabel, ylabel, title, alt, bands=None, limits=None):
     """Show lines that differ in marker and dash as well as in colour.
 
-    series: dict from a line's name to its values (length,), drawn at 1, 2, …, or to a pair (x, values) of that length;
-    bands: dict from a line's name to (low, high), each (length,), such as the extremes over seeds; limits: (low, high)
-    of the y axis. Raises ValueError if lengths differ or a band belongs to no line.
+    series: dict from a line's name to its values (length,), drawn at 1, 2, …, or to a pair (x, values) of that
+    length; bands: dict from a line's name to (low, high), each (length,), such as the extremes over seeds; limits:
+    (low, high) of the y axis. Raises ValueError if lengths differ or a band belongs to no line.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -97,11 +97,12 @@ def markdown(rows, columns, caption):
 
 
 def filled(text):
-    """`text` with every table between `<!-- table: NAME -->` and `<!-- end of table -->` made anew from what is stored."""
+    """`text` with every table between `<!-- table: NAME -->` and `<!-- end of table -->` made anew from the store."""
 
     def fill(match):
         rows, about = load(match["name"])
-        return f"{match['start']}\n{markdown(over_seeds(rows, about['by']), about['columns'], about['caption'])}\n{match['end']}"
+        made = markdown(over_seeds(rows, about["by"]), about["columns"], about["caption"])
+        return f"{match['start']}\n{made}\n{match['end']}"
 
     pattern = r"(?P<start><!-- table: (?P<name>\w+) -->)\n.*?(?P<end><!-- end of table -->)"
     return re.sub(pattern, fill, text, flags=re.DOTALL)
@@ -141,8 +142,8 @@ def _command():
 
 
 def _versions():
-    loaded = {name: sys.modules[name].__version__ for name in ("numpy", "torch", "tensorflow", "keras") if name in sys.modules}
-    return {"python": sys.version.split()[0]} | loaded
+    loaded = sys.modules.keys() & {"numpy", "torch", "tensorflow", "keras"}
+    return {"python": sys.version.split()[0]} | {name: sys.modules[name].__version__ for name in sorted(loaded)}
 
 
 def _threads():

@@ -66,8 +66,8 @@ def test_a_matrix_must_fit_its_labels(drawn, rows, columns, message):
 
 
 def test_curves_differ_in_more_than_colour(drawn):
-    plots.curves({"dot": [0.2, 0.9], "general": [0.1, 0.5, 0.7], "none": ([4, 8], [1.0, 0.9])}, title="Accuracy", **AXES,
-                 bands={"general": ([0.0, 0.4, 0.6], [0.2, 0.6, 0.8])}, limits=(0, 1))
+    plots.curves({"dot": [0.2, 0.9], "general": [0.1, 0.5, 0.7], "none": ([4, 8], [1.0, 0.9])}, title="Accuracy",
+                 bands={"general": ([0.0, 0.4, 0.6], [0.2, 0.6, 0.8])}, limits=(0, 1), **AXES)
     axes = drawn[0][0].axes[0]
     assert [list(line.get_xdata()) for line in axes.lines] == [[1, 2], [1, 2, 3], [4, 8]]
     assert [list(line.get_ydata()) for line in axes.lines] == [[0.2, 0.9], [0.1, 0.5, 0.7], [1.0, 0.9]]
@@ -80,7 +80,7 @@ def test_curves_differ_in_more_than_colour(drawn):
 
 
 @pytest.mark.parametrize("series, bands, message", [
-    ({"dot": ([1, 2, 3], [0.1, 0.2])}, None, "line 'dot' has length 2, x have 3"),
+    ({"dot": ([1, 2, 3], [0.1, 0.2])}, None, "line 'dot' has length 2, x has 3"),
     ({"dot": [0.1, 0.2]}, {"dot": ([0.1, 0.2], [0.3])}, "band 'dot' has length 1, values have 2"),
     ({"dot": [0.1, 0.2]}, {"general": ([0, 0], [1, 1])}, "bands has general, series has dot"),
 ])

@@ -48,7 +48,8 @@ def test_the_command_is_kept_as_typed_in_the_project(folder):
         from coursekit import results
         os.chdir(results.PROJECT / {folder!r})
         script = os.path.relpath(results.PROJECT / "benchmarks" / "one.py")
-        sys.argv = [script, "--seeds", "3", str(results.PROJECT / "data" / "a b.txt"), os.path.abspath(os.sep + "secret/x")]
+        words = [results.PROJECT / "data" / "a b.txt", os.path.abspath(os.sep + "secret/x")]
+        sys.argv = [script, "--seeds", "3", *map(str, words)]
         print(results._command())
     """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -111,6 +112,29 @@ def test_tables_between_markers_are_made_anew(stored):
     new = results.filled(old)
     assert new == f"Before\n<!-- table: scores -->\n{MARKDOWN}<!-- end of table -->\nAfter\n"
     assert results.filled(new) == new
+
+
+SEEDS = [
+    {"score": "dot", "seed": 0, "tokens": 0.5, "mass": 0.25},
+    {"score": "none", "seed": 0, "tokens": 0.125, "mass": None},
+    {"score": "dot", "seed": 1, "tokens": 1.0, "mass": 0.75},
+]
+
+
+def test_rows_over_seeds_have_mean_and_extremes():
+    dot, none = results.over_seeds(SEEDS, by=["score"])
+    assert dot == {"seeds": 2, "score": "dot", "seed": 0.5, "seed_low": 0, "seed_high": 1, "tokens": 0.75,
+                   "tokens_low": 0.5, "tokens_high": 1.0, "mass": 0.5, "mass_low": 0.25, "mass_high": 0.75}
+    assert (none["seeds"], none["tokens"], none["tokens_high"], none["mass"]) == (1, 0.125, 0.125, None)
+    assert results.over_seeds(SEEDS, by=()) == SEEDS
+
+
+def test_a_result_over_seeds_keeps_every_row_and_shows_the_groups(stored):
+    columns = {"Score": "{score}", "Tokens": "{tokens:.0%} ({tokens_low:.0%})", "Mass": "{mass:.2f}"}
+    results.record("seeds", SEEDS, columns=columns, caption="Two seeds.", by=["score"])
+    assert results.load("seeds")[0] == SEEDS
+    lines = results.filled("<!-- table: seeds -->\n<!-- end of table -->").splitlines()
+    assert lines[5:7] == ["| dot   | 75% (50%) | 0.50 |", "| none  | 12% (12%) |    – |"]
 
 
 def test_the_tables_of_the_readme_are_the_stored_ones():

@@ -24,8 +24,8 @@ SETTINGS = {
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 EVERY_CELL_HAS_RUN = """() => {
-    const prompts = [...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")].map(prompt => prompt.textContent);
-    return prompts.length && prompts.every((text, i) => text === `[${i + 1}]:`)
+    const prompts = [...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")];
+    return prompts.length && prompts.every((prompt, i) => prompt.textContent === `[${i + 1}]:`)
         && document.querySelector(".jp-Notebook-ExecutionIndicator").dataset.status === "idle";
 }"""
 
@@ -42,8 +42,8 @@ def lab(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
-    folders = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_CONFIG_DIR": "config",
-               "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
+    folders = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+               "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
                "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     with (tmp_path / "lab.log").open("w") as log:
@@ -99,7 +99,9 @@ def test_run_all_completes_in_a_browser(lab, lecture, tmp_path):
         results = page.locator(".jp-Notebook .jp-OutputArea-output")
         assert results.count() > 0
         for kind in ("error", "stderr"):
-            assert page.locator(f'.jp-Notebook [data-mime-type="application/vnd.jupyter.{kind}"]').all_inner_texts() == []
-        assert all(image.evaluate("image => image.naturalWidth") for image in page.locator(".jp-Notebook img").all())
+            complaints = page.locator(f'.jp-Notebook [data-mime-type="application/vnd.jupyter.{kind}"]')
+            assert complaints.all_inner_texts() == []
+        images = page.locator(".jp-Notebook img").all()
+        assert all(image.evaluate("image => image.naturalWidth") for image in images)
         assert [url for url in outside if url.startswith("http")] == []
         browser.close()

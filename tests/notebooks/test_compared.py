@@ -44,5 +44,6 @@ def test_a_changed_number_in_a_stored_output_fails(lecture, tmp_path):
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    assert re.findall(r"(?m)^FAILED (\S+?\.ipynb::Cell \d+)", ran.stdout) == [f"changed.ipynb::Cell {cells - 1}"], ran.stdout
+    failed = re.findall(r"(?m)^FAILED (\S+?\.ipynb::Cell \d+)", ran.stdout)
+    assert failed == [f"changed.ipynb::Cell {cells - 1}"], ran.stdout
     assert f"1 failed, {2 * cells - 1} passed" in ran.stdout

@@ -219,8 +219,8 @@ BAD = [
     (has_no_widget_without_its_state, good(outputs=[view("a")], metadata=widgets({"state": {"b": {}}}))),
     (has_no_widget_without_its_state, good(metadata=widgets({"version_major": 2}))),
     *[(names_no_machine, good(outputs=[printed(text)])) for text in (
-        "saved to /home/ada/x.json", "/root/.cache/x", "'/tmp/x'", "/Users/ada/x", "C:\\Users\\ada", "ipykernel_4242/1.py",
-        "lib/site-packages/x.py:3: UserWarning", "<object at 0x7f0123456789>")],
+        "saved to /home/ada/x.json", "/root/.cache/x", "'/tmp/x'", "/Users/ada/x", "C:\\Users\\ada",
+        "ipykernel_4242/1.py", "lib/site-packages/x.py:3: UserWarning", "<object at 0x7f0123456789>")],
     (names_no_machine, good(code="open('/home/ada/data.txt')")),
     (names_no_machine, good(title="# Title\n\nSee file:///home/ada/x.")),
     (names_no_machine, good(outputs=[html("<p>/tmp/x</p>")])),

@@ -101,7 +101,7 @@ def test_a_cell_keeps_its_id_when_another_is_added(built, tmp_path):
     ("source/01_small.py", "What it says", "What it said", "01_small: cell 1: id, source differ"),
     ("source/01_small.py", '["nbval-check-output"]', '["slow"]', "01_small: cell 3: metadata differ"),
     ("source/01_small.py", "\n# %%\n# the same twice\n", "", "01_small: cell 5: only in the notebook"),
-    ("source/01_small.py", "# the same twice\n", "# the same twice\n\n# %%\n3\n", "01_small: cell 6: only in the source"),
+    ("source/01_small.py", "\n# %%\n# the", "\n# %%\n3\n\n# %%\n# the", "01_small: cell 6: only in the source"),
     ("source/01_small.py", "--no-deps ", "", "01_small: badge or set-up cell is not the project's"),
     ("source/01_small.py", "/blob/main/", "/blob/other/", "01_small: badge or set-up cell is not the project's"),
     ("01_small.ipynb", "1 / 3", "1 / 4", "01_small: cell 3: source differ"),
@@ -129,7 +129,7 @@ def test_building_an_unknown_lecture_names_the_known_ones(course):
 
 
 @pytest.mark.parametrize("step", ["os.fsync", "os.replace"])
-@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "interrupted"])
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=repr)
 def test_a_rebuild_that_cannot_be_written_leaves_the_previous_notebook(course, monkeypatch, step, failure):
     before = (course / "01_small.ipynb").read_bytes()
 
@@ -158,7 +158,7 @@ def test_a_stamp_is_written_once_and_keeps_the_call_of_start(tmp_path):
     folder = write(tmp_path / "notebooks")
     text = (folder / "source" / "01_small.py").read_text()
     assert text.count("coursekit.start(") == text.count("coursekit.start(seed=1, threads=1)\n") == 1
-    assert text.count("# # A small lecture\n#\n# [![Open in Colab](attachment:open_in_colab.png)](https://colab.research.") == 1
+    assert text.count("# # A small lecture\n#\n# [![Open in Colab](attachment:open_in_colab.png)](https://colab.") == 1
     assert notebooks.stamp(folder) == []
 
 
