@@ -23,7 +23,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.txt"  # written last: an interrupted installation leaves none
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 TOOLS = {
-    "lab": ["jupyterlab", "notebooks/01_seq2seq_reversal.ipynb"],
+    "lab": ["jupyterlab", "--LabApp.default_url=/lab/tree/notebooks/01_seq2seq_reversal.ipynb"],
     "test": ["pytest", "-n", "2", "--dist", "loadscope"],
 }
 

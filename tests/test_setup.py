@@ -71,7 +71,7 @@ def test_first_run_makes_the_environment_installs_and_hands_over(course, tmp_pat
 
 
 @pytest.mark.parametrize("command, tool", [
-    (["lab", "--no-browser"], ["jupyterlab", "notebooks/01_seq2seq_reversal.ipynb", "--no-browser"]),
+    (["lab", "--no-browser"], ["jupyterlab", "--LabApp.default_url=/lab/tree/notebooks/01_seq2seq_reversal.ipynb", "--no-browser"]),
     (["test", "-k", "mask"], ["pytest", "-n", "2", "--dist", "loadscope", "-k", "mask"]),
 ])
 def test_second_run_installs_nothing(course, tmp_path, monkeypatch, command, tool):
