@@ -3,49 +3,48 @@
 import sys
 import time
 
+from tqdm import tqdm
+
 
 class ProgressBar:
-    """Shows `label`, a bar, what is left, and a note; used as a context manager, it clears itself at the end.
+    """tqdm's bar, which clears itself: in a notebook one text that is updated in place, in a terminal a line of stderr.
 
-    In a notebook it is one display that is updated in place, in a terminal one line of stderr; where nobody watches
-    (a pipe, a log file) it is silent.
+    Used as a context manager; where nobody watches (a pipe, a log file) it is silent. tqdm's own notebook bar is a
+    widget, whose state would stay in the stored notebook, and its plain bar would leave stderr there.
     """
 
     def __init__(self, total, label):
-        self.total, self.label = total, label
-        self.done, self.started, self.drawn = 0, time.monotonic(), 0.0
-        self.handle = None
+        self.total, self.label, self.done = total, label, 0
 
     def __enter__(self):
-        self.in_notebook = in_kernel()
-        if self.in_notebook:
+        self.started = self.drawn = time.monotonic()
+        self.handle = self.bar = None
+        if in_kernel():
             from IPython.display import display
             self.handle = display({"text/plain": self.line("")}, raw=True, display_id=True)
+        else:
+            self.bar = tqdm(total=self.total, desc=self.label, leave=False, disable=None)
         return self
 
     def update(self, note=""):
-        """Count one more step and redraw, at most ten times a second."""
+        """Count one more step; a notebook's bar is redrawn at most ten times a second."""
         self.done += 1
-        now = time.monotonic()
-        if now - self.drawn < 0.1 and self.done < self.total:
-            return
-        self.drawn = now
-        if self.in_notebook:
+        if self.bar is not None:
+            self.bar.set_postfix_str(note, refresh=False)
+            self.bar.update()
+        elif time.monotonic() - self.drawn >= 0.1:
+            self.drawn = time.monotonic()
             self.handle.update({"text/plain": self.line(note)}, raw=True)
-        elif sys.stderr.isatty():
-            print("\r\033[K" + self.line(note), end="", file=sys.stderr, flush=True)
 
     def line(self, note):
-        filled = round(20 * self.done / self.total)
-        left = (time.monotonic() - self.started) / max(self.done, 1) * (self.total - self.done)
-        rest = f"about {left:.0f} s left" if self.done else "starting"
-        return f"{self.label} [{'#' * filled}{'.' * (20 - filled)}] {self.done}/{self.total}, {rest} {note}".rstrip()
+        elapsed = time.monotonic() - self.started
+        return tqdm.format_meter(self.done, self.total, elapsed, prefix=self.label, postfix=note, ncols=110, ascii=True)
 
     def __exit__(self, *exception):
-        if self.in_notebook:
+        if self.bar is not None:
+            self.bar.close()
+        else:
             self.handle.update({"text/plain": ""}, raw=True)
-        elif sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def in_kernel():
