@@ -48,7 +48,7 @@ def installed():
 
 
 def has_nvidia_gpu():
-    return shutil.which("nvidia-smi") is not None and subprocess.run(["nvidia-smi"], capture_output=True).returncode == 0
+    return bool(shutil.which("nvidia-smi")) and subprocess.run(["nvidia-smi"], capture_output=True).returncode == 0
 
 
 def pip_sources():
@@ -65,6 +65,15 @@ def cpu_torch_sources(system, nvidia, configured):
     return [*local, ["--index-url", CPU_INDEX]]
 
 
+def install_cpu_torch(pip, sources):
+    for source in sources:
+        print(f"Looking for a CPU build of torch ({' '.join(source)}); where there is none, pip says so.", flush=True)
+        if subprocess.run([*pip, "--no-deps", *source, "torch"]).returncode == 0:
+            return
+    if sources:
+        print("No CPU build of torch was found; the default one follows, with several GB of CUDA packages.", flush=True)
+
+
 def install():
     configured = pip_sources()
     uv = None if configured else shutil.which("uv")  # uv does not read pip's configuration
@@ -77,9 +86,7 @@ def install():
         subprocess.run([*make, VENV], check=True)
     pip = [uv, "pip", "install", "--python", PYTHON] if uv else [PYTHON, "-m", "pip", "install"]
     pip += ["--constraint", ROOT / "constraints.txt"]
-    sources = cpu_torch_sources(platform.system(), has_nvidia_gpu(), configured)
-    if sources and not any(subprocess.run([*pip, "--no-deps", *found, "torch"]).returncode == 0 for found in sources):
-        print("No CPU build of torch was found; the default one follows, with several GB of CUDA packages.", flush=True)
+    install_cpu_torch(pip, cpu_torch_sources(platform.system(), has_nvidia_gpu(), configured))
     subprocess.run([*pip, "--editable", f"{ROOT}[all]"], check=True)
     STAMP.write_text("\n".join(wanted()), encoding="utf-8")
 

@@ -5,7 +5,7 @@ import sys
 
 
 def main(arguments=None):
-    """Run one command and return its exit status: 0 if all is well, 1 if something is wrong, 2 if it was called wrongly."""
+    """Run one command and return its exit status: 0 if all is well, 1 if not, 2 if it was called wrongly."""
     args = _parser().parse_args(arguments)
     try:
         return args.run(args)
