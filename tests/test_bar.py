@@ -23,7 +23,10 @@ def test_silent_where_nobody_watches():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_terminal_sees_it_and_it_is_cleared():
+    import termios
+
     ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))  # tqdm draws nothing on a screen of no lines
     subprocess.run([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=theirs, check=True)
     written = os.read(ours, 100_000).decode()
     os.close(theirs)
