@@ -61,7 +61,7 @@ def lab(tmp_path):
 def wait_until_it_answers(address, log):
     for _ in range(START_SECONDS * 5):
         try:
-            return urllib.request.urlopen(address)
+            return urllib.request.urlopen(address).close()
         except OSError:
             time.sleep(0.2)
     pytest.fail(f"JupyterLab does not answer:\n{log.read_text()}")
