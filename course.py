@@ -67,7 +67,7 @@ def cpu_torch_sources(system, nvidia, configured):
 
 def install_cpu_torch(pip, sources):
     for source in sources:
-        print(f"Looking for a CPU build of torch ({' '.join(source)}); where there is none, pip says so.", flush=True)
+        print(f"Looking for a CPU build of torch ({' '.join(source)}); if there is none, an error says so.", flush=True)
         if subprocess.run([*pip, "--no-deps", *source, "torch"]).returncode == 0:
             return
     if sources:
