@@ -328,27 +328,29 @@ class TimeUp(BaseException):
 def time_limit(seconds):
     """Raise TimeUp in the body after `seconds`.
 
-    In the main thread of Linux and macOS a timer signal does it, and from then on every further line of the body
-    raises, so that a bare `except` inside a loop cannot swallow it. Elsewhere (Windows, other threads) a second thread
-    asks the interpreter to raise it once. Both act between two steps of Python: a single long call into compiled code,
-    such as one enormous matrix product, ends first.
+    In the main thread of Linux and macOS a timer signal does it, again and again, and the line after raises once more:
+    inside a loop, a bare `except` would swallow the first. Elsewhere (Windows, other threads) a second thread asks the
+    interpreter to raise it, once. Both act between two steps of Python: a single long call into compiled code, such as
+    one enormous matrix product, ends first.
     """
     outside = sys._getframe(2)  # the frame of the with statement: frames above it belong to the body
     tracing = sys.gettrace()
 
-    def every_line(frame, event, argument):
-        raise TimeUp
+    def next_line(frame, event, argument):
+        if event == "line":
+            raise TimeUp
+        return next_line
 
     def interrupt(signum, frame):
         sys.settrace(lambda *event: None)
         while frame is not None and frame is not outside:
-            frame.f_trace = every_line
+            frame.f_trace = next_line
             frame = frame.f_back
         raise TimeUp
 
     if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
         handler = signal.signal(signal.SIGALRM, interrupt)
-        timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+        timer = signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)
         try:
             yield
         finally:

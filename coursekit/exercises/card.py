@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass, field
 from html import escape
+from textwrap import indent
 
 import numpy as np
 
@@ -11,21 +12,23 @@ MARKS = {"passed": ("✓", "Passed", "#1a7f5a"), "failed": ("✗", "Not yet", "#
          "not attempted": ("–", "Not attempted", "#808080"), "note": ("i", "", "#4a78b5")}
 
 
+class Block(str):
+    """A part of a card that keeps its line breaks and is set in a fixed-width font."""
+
+
 @dataclass
 class Card:
-    """A heading, how it went, paragraphs, and blocks of fixed-width text."""
+    """A heading, how it went, and the body: paragraphs, which are texts, and Blocks."""
 
     kind: str
     title: str
     summary: str = ""
-    paragraphs: list = field(default_factory=list)
-    blocks: list = field(default_factory=list)
+    body: list = field(default_factory=list)
 
     def text(self):
         mark, word, _ = MARKS[self.kind]
         head = f"[{mark}] {self.title}" + (f": {word.lower()}" if word else "") + (f", {self.summary}" if self.summary else "")
-        blocks = ["\n".join("    " + line for line in block.splitlines()) for block in self.blocks]
-        return "\n".join([head, *self.paragraphs, *blocks])
+        return "\n".join([head, *(indent(part, "    ") if isinstance(part, Block) else part for part in self.body)])
 
     def html(self):
         mark, word, colour = MARKS[self.kind]
@@ -34,8 +37,9 @@ class Card:
         head = ", ".join(escape(part) for part in (word, self.summary) if part)
         body = [f'<div><strong><span aria-hidden="true" style="color:{colour}">{mark}</span> {escape(self.title)}</strong>'
                 + (f" · {head}" if head else "") + "</div>"]
-        body += [f'<p style="margin:0.4em 0">{escape(paragraph)}</p>' for paragraph in self.paragraphs]
-        body += [f'<pre style="margin:0.4em 0;white-space:pre-wrap">{escape(block)}</pre>' for block in self.blocks]
+        for part in self.body:
+            tag, style = ("pre", "margin:0.4em 0;white-space:pre-wrap") if isinstance(part, Block) else ("p", "margin:0.4em 0")
+            body.append(f'<{tag} style="{style}">{escape(part)}</{tag}>')
         return f'<div style="border-left:4px solid {colour};padding:0.3em 0.8em">{"".join(body)}</div>'
 
 
@@ -69,17 +73,18 @@ def verdict_card(task, verdict, solved=""):
     card = Card("failed", title, cases and f"{cases} pass")
     if verdict.mistake:
         named = f'Option "{verdict.mistake}"' if task.kind == "choice" else f"The mistake looks like this one: {verdict.mistake}"
-        card.paragraphs.append(f"{named}. {verdict.text}")
+        card.body.append(f"{named}. {verdict.text}")
     elif verdict.outcome.status == "raised":
-        card.paragraphs.append("Your code raised an exception.")
-        card.blocks.append(verdict.text)
+        card.body.append("Your code raised an exception.")
+        card.body.append(Block(verdict.text))
     else:
-        card.paragraphs.append(verdict.text)
+        card.body.append(verdict.text)
     if task.kind in ("function", "class"):
-        card.blocks.append(f"The smallest failing case{sizes_of(verdict.question)}\n{describe_case(task, verdict)}")
+        card.body.append(f"The smallest failing case{sizes_of(verdict.question)}")
+        card.body.append(Block(describe_case(task, verdict)))
     if verdict.outcome.printed:
-        card.paragraphs.append(f"It printed {verdict.outcome.printed_length:,} characters, beginning with:")
-        card.blocks.append(verdict.outcome.printed[:200])
+        card.body.append(f"It printed {verdict.outcome.printed_length:,} characters, beginning with:")
+        card.body.append(Block(verdict.outcome.printed[:200]))
     return card
 
 

@@ -26,7 +26,7 @@ from types import ModuleType
 import numpy as np
 
 from coursekit.exercises.call import Case, call
-from coursekit.exercises.compare import Question, tolerance
+from coursekit.exercises.compare import Question, judge, tolerance
 
 KNOWN = {}  # every Exercise that was defined, by id
 
@@ -167,6 +167,17 @@ class Exercise:
         if self.kind in ("number", "choice"):
             return {self.task.name: definition()}
         return {self.task.name: (definition, 0.0) if self.limit else definition}
+
+
+def examine(exercise, namespace, seed=0):
+    """Ask every case of a seed, then judge: the Verdict on what `namespace` defines."""
+    questions, outcomes = exercise.questions(seed), []
+    for question in questions:
+        outcomes.append(call(namespace, exercise.task, question.case))
+        if outcomes[-1].status in ("missing", "not attempted", "timed out"):
+            outcomes += [outcomes[-1]] * (len(questions) - len(outcomes))  # no need to wait for the limit in every case
+            break
+    return judge(exercise.task, questions, outcomes)
 
 
 def source_of(definition):

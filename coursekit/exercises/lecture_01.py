@@ -208,7 +208,7 @@ task = Exercise(
     withhold=("torch.lstm_cell",),
     hints=(
         "Compute xW + hU + b first; its shape is (batch, 4 · units). Then cut it into four parts.",
-        "np.split(z, 4, axis=-1) cuts the last axis into four equal blocks.",
+        "np.split(z, 4, axis=1) cuts the last axis into four equal blocks.",
         "Gates go through the sigmoid 1 / (1 + exp(-z)), since they say how much passes; the candidate goes through tanh.",
         "The new h is made from the new c, not from the one that came in.",
     ),
@@ -224,7 +224,7 @@ def lstm_step(x, h, c, W, U, b):
     def sigmoid(z):
         return 1 / (1 + np.exp(-z))
 
-    i, f, g, o = np.split(x @ W + h @ U + b, 4, axis=-1)
+    i, f, g, o = np.split(x @ W + h @ U + b, 4, axis=1)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(c), c
 

@@ -133,7 +133,7 @@ task = Exercise(
     "Write `masked_weights`: a softmax over the places that the mask allows. Places that are not allowed get weight 0, a row "
     "without any allowed place is all zeros, and large scores do not overflow.",
     difficulty=3, minutes=15, points=3,
-    sizes=(dict(batch=2, length=3), dict(batch=3, length=5), dict(batch=4, length=6, offset=2000), dict(batch=5, length=7)),
+    sizes=(dict(batch=2, length=3), dict(batch=3, length=5), dict(batch=4, length=6, offset=1000), dict(batch=5, length=7)),
     returns={"weights": ("batch", "length")},
     withhold=("coursekit.reference.softmax", "coursekit.torch.attention.masked_softmax", "keras.layers.Softmax"),
     hints=(
@@ -143,14 +143,11 @@ task = Exercise(
         "A row without an allowed place has the sum 0. Divide by 1 there: np.where(total == 0, 1, total).",
     ),
     explanation="The mask acts before the softmax, so that the allowed places share the whole weight. Subtracting the largest allowed "
-                "score makes every exponent 0 or less. Where nothing is allowed, all powers are 0, and the guarded division leaves zeros.",
+                "score makes every exponent 0 or less; initial, a number below any score, stands in where nothing is allowed, so that no "
+                "infinity is subtracted from infinity. All powers of such a row are 0, and the guarded division leaves zeros.",
     equivalent={
-        "np.where(mask.any(axis=-1, keepdims=True), lowered.max(axis=-1, keepdims=True), 0)"
-        " -> np.where(mask.any(axis=-1, keepdims=True), lowered.max(axis=-1, keepdims=True), 1)":
-            "The last argument is used in rows without an allowed place only, where every exponent is −∞ minus it, −∞ whatever it is.",
-        "np.where(mask.any(axis=-1, keepdims=True), lowered.max(axis=-1, keepdims=True), 0)"
-        " -> np.where(mask.any(axis=-1, keepdims=True), lowered.max(axis=-1, keepdims=True), -1)":
-            "As above: in those rows every exponent is −∞ whatever finite number is subtracted.",
+        "1 -> 2, in return powers / np.where(total == 0, 1, total)":
+            "The 1 is used where the total is 0; all powers of such a row are 0, and 0 divided by 2 is 0 as well.",
     },
 )
 
@@ -159,9 +156,9 @@ task = Exercise(
 def masked_weights(scores, mask):
     """Weights (batch, length) of scores (batch, length) and a boolean mask (batch, length), True where attending is allowed."""
     lowered = np.where(mask, scores, -np.inf)
-    largest = np.where(mask.any(axis=-1, keepdims=True), lowered.max(axis=-1, keepdims=True), 0)
+    largest = lowered.max(axis=1, keepdims=True, initial=-1e30)
     powers = np.exp(lowered - largest)
-    total = powers.sum(axis=-1, keepdims=True)
+    total = powers.sum(axis=1, keepdims=True)
     return powers / np.where(total == 0, 1, total)
 
 
@@ -170,9 +167,9 @@ def draw(rng, batch, length, offset=0):
     mask = np.arange(length) < rng.integers(2, length, batch)[:, None]
     mask = rng.permuted(mask, axis=1)
     mask[-1] = False
-    scores = rng.normal(size=(batch, length))
-    # What is masked may hold anything, also what is by far the largest.
-    return {"scores": scores + np.where(mask, offset, 2 * offset), "mask": mask}
+    # Rows of very different size, and what is masked may hold anything, also what is by far the largest.
+    offsets = offset * np.arange(1, batch + 1)[:, None] + np.where(mask, 0, offset)
+    return {"scores": rng.normal(size=(batch, length)) + offsets, "mask": mask}
 
 
 def softmax(scores, axis=-1):
@@ -319,7 +316,7 @@ class AttentionalVector(nn.Module):
 
     def forward(self, context, state):
         """The attentional vector (batch, units) of a context (batch, units) and a decoder state (batch, units)."""
-        return torch.tanh(self.W(torch.cat([context, state], dim=-1)))
+        return torch.tanh(self.W(torch.cat([context, state], dim=1)))
 
 
 @task.draw
@@ -378,6 +375,10 @@ task = Exercise(
     ),
     explanation="Both are means over the batch and all steps. hits asks only which weight is largest, mass how much of the attention is there; "
                 "a map can have few hits and still give right predictions, since neighbouring states hold the symbol too.",
+    equivalent={
+        "0 -> -1, in mirrored = steps.flip(0)": "steps has a single axis, which is axis 0 and axis −1.",
+        "1 -> 2, in steps = torch.arange(weights.shape[1])": "There are as many steps as symbols, so axes 1 and 2 have one size.",
+    },
 )
 
 

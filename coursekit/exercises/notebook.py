@@ -3,12 +3,12 @@
 import ast
 import linecache
 import sys
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from coursekit.exercises import library, progress
-from coursekit.exercises.call import call
+from coursekit.exercises.call import describe
 from coursekit.exercises.card import Card, show, show_card, verdict_card
-from coursekit.exercises.compare import judge
+from coursekit.exercises.exercise import examine
 
 MODULES = ("np", "numpy", "torch", "nn", "F", "tf", "keras", "ops", "math", "coursekit")  # names that notebooks give to modules
 
@@ -26,23 +26,12 @@ def check(id, obj=None):
     verdict = examine(exercise, namespace)
     card = verdict_card(exercise.task, verdict, solved_text(exercise))
     if verdict.status == "failed":
-        card.paragraphs += notes(exercise.task, namespace)
-        card.paragraphs.append(f'Stuck? coursekit.hint("{id}")')
+        card.body += notes(exercise.task, namespace)
+        card.body.append(f'Stuck? coursekit.hint("{id}")')
     if verdict.status in ("passed", "failed"):
         already = progress.load().get(id, {}).get("passed", False)
         progress.update(id, passed=already or verdict.status == "passed")
     show_card(card)
-
-
-def examine(exercise, namespace, seed=0):
-    """Ask every case of a seed, then judge: the Verdict on what `namespace` defines."""
-    questions, outcomes = exercise.questions(seed), []
-    for question in questions:
-        outcomes.append(call(namespace, exercise.task, question.case))
-        if outcomes[-1].status in ("missing", "not attempted", "timed out"):
-            outcomes += [outcomes[-1]] * (len(questions) - len(outcomes))  # no need to wait for the limit in every case
-            break
-    return judge(exercise.task, questions, outcomes)
 
 
 def solved_text(exercise):
@@ -54,19 +43,24 @@ def solved_text(exercise):
 
 def notes(task, namespace):
     """What in the notebook may mislead: a module's name that holds something else, a name defined twice in one cell."""
-    found = [f"Note: in this notebook, {name} is {type(namespace[name]).__name__} {str(namespace[name])[:40]!r}, not a module. "
-             "It was assigned somewhere; import it again."
+    found = [f"Note: in this notebook, {name} is {describe(namespace[name])}, not a module. It was assigned "
+             "somewhere; import it again."
              for name in MODULES if name in namespace and not isinstance(namespace[name], ModuleType)]
-    code = getattr(namespace.get(task.name), "__code__", None)
-    if code is not None:
-        try:
-            body = ast.parse("".join(linecache.getlines(code.co_filename))).body
-        except SyntaxError:  # a cell with a magic command
-            body = []
-        lines = [node.lineno for node in body if getattr(node, "name", None) == task.name]
-        if len(lines) > 1:
-            found.append(f"Note: {task.name} is defined {len(lines)} times (lines {', '.join(map(str, lines))}); the last one counts.")
+    lines = [node.lineno for node in definitions(namespace.get(task.name)) if node.name == task.name]
+    if len(lines) > 1:
+        found.append(f"Note: {task.name} is defined {len(lines)} times (lines {', '.join(map(str, lines))}); the last one counts.")
     return found
+
+
+def definitions(found):
+    """The functions and classes that are defined beside this one, in its cell or script."""
+    members = vars(found).values() if isinstance(found, type) else [found]
+    code = next((member.__code__ for member in members if isinstance(member, FunctionType)), None)
+    try:
+        body = ast.parse("".join(linecache.getlines(code.co_filename))).body if code else []
+    except SyntaxError:  # a cell with a magic command
+        body = []
+    return [node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
 
 
 def hint(id):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from coursekit.exercises import library
-from coursekit.exercises.card import Card, show_card
+from coursekit.exercises.card import Block, Card, show_card
 
 
 def location():
@@ -60,4 +60,4 @@ def progress():
             lines.append(f"  {state:7} {task.id:24} {task.points} point{'s' if task.points > 1 else ' '}  "
                          f"difficulty {task.difficulty}  {task.minutes:3} min  {task.title}")
     ahead = f"Next: {following.id}, {following.title}." if following else "Everything is done."
-    show_card(Card("note", "Your progress", f"{earned} of {total} points", [ahead], ["\n".join(lines)]))
+    show_card(Card("note", "Your progress", f"{earned} of {total} points", [ahead, Block("\n".join(lines))]))
