@@ -26,7 +26,7 @@ def copy(source, target):
     arrays, weights = {name: read(weight) for name, weight in weights_of(source).items()}, weights_of(target)
     for name in sorted(arrays.keys() ^ weights.keys()):
         having, lacking = ("source", "target") if name in arrays else ("target", "source")
-        raise ValueError(f"{having} {kind} has the weight {name}, which {lacking} has not: they differ in their settings")
+        raise ValueError(f"{having} {kind} has the weight {name}, which {lacking} has not: their settings differ")
     for name, array in arrays.items():
         shape = read(weights[name]).shape
         if array.shape != shape:

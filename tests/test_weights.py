@@ -1,4 +1,4 @@
-"""coursekit.weights: neither model is trained, and both give the same outputs and gradients; wrong pairs are refused."""
+"""coursekit.weights: neither model is trained, both give the same outputs and gradients; wrong pairs are refused."""
 
 import keras
 import numpy as np
@@ -38,7 +38,7 @@ def test_attention_is_the_same_in_both_frameworks(score, to, mask):
     ours, theirs = layer(coursekit.keras, score), layer(coursekit.torch, score)
     weights.copy(*((ours, theirs) if to == "torch" else (theirs, ours)))
     random = np.random.default_rng(5)
-    query, values = random.normal(size=(2, UNITS)).astype("float32"), random.normal(size=(2, 5, UNITS)).astype("float32")
+    query, values = (random.normal(size=size).astype("float32") for size in [(2, UNITS), (2, 5, UNITS)])
     context, attended = ours(query, values, mask=mask, return_weights=True)
     expected = theirs(torch.tensor(query), torch.tensor(values), None if mask is None else torch.tensor(mask), True)
     np.testing.assert_allclose(context, expected[0].detach(), atol=1e-5)

@@ -15,8 +15,8 @@ def masked_softmax(scores, mask=None):
     """
     if mask is None:
         return ops.softmax(scores, axis=-1)
-    # The lowest finite number, not -inf: a fully masked row of -inf would give NaN, in the gradient even where the
-    # result is thrown away. It differs between float16, bfloat16 and float32, whence ml_dtypes, which knows all three.
+    # The lowest finite number, not -inf: softmax of a row of -inf is NaN, which would be replaced below, but stops
+    # whoever debugs with tf.debugging.enable_check_numerics. ml_dtypes knows it for float16, bfloat16 and float32.
     lowest = float(ml_dtypes.finfo(keras.backend.standardize_dtype(scores.dtype)).min)
     return ops.where(mask, ops.softmax(ops.where(mask, scores, lowest), axis=-1), 0.0)
 

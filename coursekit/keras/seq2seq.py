@@ -9,7 +9,7 @@ from coursekit.shapes import expect, expect_at_least, expect_choice, expect_even
 
 
 def attention_layer(name, units, dtype=None):
-    """The attention that `Seq2Seq` calls by name: "dot", "general" and "concat" are Luong's, "additive" is Bahdanau's."""
+    """The attention that `Seq2Seq` calls by name: "dot", "general", "concat" are Luong's, "additive" is Bahdanau's."""
     expect_choice("attention", name, ("dot", "general", "concat", "additive"))
     if name == "additive":
         return BahdanauAttention(units, dtype=dtype)
@@ -55,7 +55,8 @@ class Seq2Seq(keras.Model):
     symbol and False for the padding at a row's end; `length`: number of steps to write, the source's by default.
     Returns logits (batch, steps, vocab_size), or (logits, weights (batch, steps, length)) with `return_weights=True`.
     Raises `ValueError` for axes that do not fit or weights asked of a model without attention, and, where values are
-    known (`fit` and `predict` build a graph before they are), for ids outside the vocabulary or padding before a symbol.
+    known (TensorFlow's `fit` and `predict` build their graph before that), for ids outside the vocabulary or padding
+    before a symbol.
     Sources: Sutskever et al. 2014; Bahdanau et al. 2015, section 3 (without the maxout layer and the bidirectional
     encoder); Luong et al. 2015, section 3 (without input feeding).
     """
@@ -74,8 +75,6 @@ class Seq2Seq(keras.Model):
         if attention is not None and wiring == "luong":
             self.combine = keras.layers.Dense(units, use_bias=False, dtype=dtype)
         self.output_layer = keras.layers.Dense(vocab_size, dtype=dtype)
-        # XLA would take seconds to compile the loop and train along another trajectory; `compile` asks this flag.
-        self.supports_jit = False
 
     def build(self, source_shape=None):
         symbol_units = self.vocab_size + self.position_units

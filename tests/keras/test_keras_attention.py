@@ -102,12 +102,17 @@ def test_the_mask_that_keras_carries_is_used_unless_one_is_given(query):
     np.testing.assert_allclose(model([query, tokens])[1], carried, atol=1e-6)
 
 
-def test_a_fully_masked_row_has_a_finite_gradient(query, values):
-    layer, values = make("additive"), tf.constant(values)
-    with tf.GradientTape() as tape:
-        tape.watch(values)
-        loss = ops.sum(layer(query, values, mask=MASK) ** 2)
-    gradients = tape.gradient(loss, [values, *layer.trainable_weights])
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_a_fully_masked_row_is_finite_throughout_and_so_is_its_gradient(policy, query, values):
+    layer, values = make("additive", dtype=policy), tf.constant(values)
+    tf.debugging.enable_check_numerics()  # raises at the first operation that gives NaN or infinity
+    try:
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            loss = ops.sum(layer(query, values, mask=MASK) ** 2)
+        gradients = tape.gradient(loss, [values, *layer.trainable_weights])
+    finally:
+        tf.debugging.disable_check_numerics()
     assert all(np.isfinite(gradient).all() for gradient in gradients)
     assert np.any(gradients[0][0]) and not np.any(gradients[0][1])
 
