@@ -14,8 +14,8 @@ def masked_softmax(scores, mask=None):
     """
     if mask is None:
         return scores.softmax(-1)
-    # The lowest finite number, not -inf: a fully masked row of -inf would give NaN, in the gradient even where the
-    # result is thrown away.
+    # The lowest finite number, not -inf: softmax of a row of -inf is NaN, which would be replaced below, but stops
+    # whoever debugs with torch.autograd.detect_anomaly.
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~mask, lowest).softmax(-1).masked_fill(~mask, 0.0)
 
