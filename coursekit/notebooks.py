@@ -148,6 +148,9 @@ def _execute(notebook, folder):
     )
     # Waiting threads must not spin: two busy processes on two cores were 20 to 80 times slower.
     client.execute(env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"})
+    for cell in notebook.cells:
+        if cell.cell_type == "code":  # a progress bar that has cleared itself is an empty text
+            cell.outputs = [output for output in cell.outputs if output.get("data") != {"text/plain": ""}]
 
 
 def _differences(source, notebook):

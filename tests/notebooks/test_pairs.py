@@ -31,6 +31,13 @@ print(sys.executable, os.getcwd(), os.environ["OMP_WAIT_POLICY"])
 
 # %%
 # the same twice
+
+# %%
+from coursekit.bar import ProgressBar
+
+with ProgressBar(1, "training") as bar:
+    bar.update()
+print("trained")
 """
 
 
@@ -71,6 +78,7 @@ def test_a_built_notebook_agrees_and_holds_what_its_cells_gave(built):
     assert "threads" in setup.source
     assert stated.outputs[0].text.split() == [sys.executable, str(built.resolve()), "PASSIVE"]
     assert stated.outputs[1].data["text/plain"] == "0.3333333333333333"
+    assert [output.get("text") for output in notebook.cells[-1].outputs] == ["trained\n"], "the bar has cleared itself"
     assert stated.metadata == {"tags": ["nbval-check-output"]}
     assert notebook.metadata == {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
                                  "language_info": {"name": "python"}}
@@ -100,8 +108,8 @@ def test_a_cell_keeps_its_id_when_another_is_added(built, tmp_path):
     ("source/01_small.py", "1 / 3", "1 / 4", "01_small: cell 3: id, source differ"),
     ("source/01_small.py", "What it says", "What it said", "01_small: cell 1: id, source differ"),
     ("source/01_small.py", '["nbval-check-output"]', '["slow"]', "01_small: cell 3: metadata differ"),
-    ("source/01_small.py", "\n# %%\n# the same twice\n", "", "01_small: cell 5: only in the notebook"),
-    ("source/01_small.py", "\n# %%\n# the", "\n# %%\n3\n\n# %%\n# the", "01_small: cell 6: only in the source"),
+    ("source/01_small.py", "\n# %%\n# the same twice\n", "", "01_small: cell 6: only in the notebook"),
+    ("source/01_small.py", "\n# %%\n# the", "\n# %%\n3\n\n# %%\n# the", "01_small: cell 7: only in the source"),
     ("source/01_small.py", "--no-deps ", "", "01_small: badge or set-up cell is not the project's"),
     ("source/01_small.py", "/blob/main/", "/blob/other/", "01_small: badge or set-up cell is not the project's"),
     ("01_small.ipynb", "1 / 3", "1 / 4", "01_small: cell 3: source differ"),
