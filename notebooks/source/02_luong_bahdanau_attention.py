@@ -438,8 +438,8 @@ print(f"weight on the padded places:  {attention_weights[:, :, 4:].sum().item():
 # %% [markdown]
 # ## 8. Twenty symbols, with attention and without
 #
-# Lecture 01 ended at 20 symbols out of 15, where a decoder that sees only the last state gets about half of the symbols and not
-# one whole sequence. Everything else stays: 64 units, 2,000 training sequences, batches of 50, Adam with learning rate 0.005,
+# Lecture 01 ended with sequences of 20 symbols drawn from 15. A decoder that sees only the last state got about half of the symbols
+# and not one whole sequence. Everything else stays: 64 units, 2,000 training sequences, batches of 50, Adam with learning rate 0.005,
 # gradients clipped to norm 1.
 #
 # **Predict.** Dot attention adds no learned number to the score. In Luong's wiring it adds one matrix, $W_c$. Will that be enough
@@ -686,8 +686,8 @@ results.table(results.over_seeds(attentive, about["by"]),
 #
 # ## 10. One step off, and still right
 #
-# Here is the model that many courses draw: Luong's dot score in Bahdanau's wiring. It has 10 symbols and 16 units, like the first
-# model of lecture 01, and length 6 instead of 4. (At length 4 the last state holds the whole sequence, so attention would have
+# Here is the model that many courses draw: Luong's dot score in Bahdanau's wiring. The vocabulary of 10 and the 16 units
+# are those of the first model of lecture 01, the length is 6 instead of 4. (At length 4 the last state holds the whole sequence, so attention would have
 # little to do.) It trains in a second or two, and we can afford three seeds of it, with three of Luong's wiring beside them.
 
 # %%
@@ -931,7 +931,7 @@ print("additive, length 20:    largest weight forbidden, at most 0.35 stay:",
 #
 # ## 12. Length 100: where am I?
 #
-# Take the same model to 100 symbols out of 19. The sequences are five times longer; nothing else changes.
+# Take the same models to sequences of 100 symbols, drawn from 19. They are five times longer; nothing else changes.
 #
 # **Predict.** Attention removed the bottleneck at 30. Will it do at 100?
 #
