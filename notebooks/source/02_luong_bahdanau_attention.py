@@ -386,7 +386,7 @@ print("keras.layers.Attention, all masked:", uniform.numpy()[0, 0])
 # $\tilde h_t$ is Luong's *attentional vector*. In his wiring the context goes straight to the output. In Bahdanau's it goes into
 # the LSTM, and what was read becomes part of the state.
 #
-# Any score fits into either wiring. Many courses mix them without a word. The slides this lecture grew from *describe* Luong's
+# Any score fits into either wiring, and it is easy to mix them without a word. The slides this lecture grew from *describe* Luong's
 # order and *draw and code* Bahdanau's order with Luong's dot score. Both are fine, as long as one says which.
 #
 # Here is one step of each, by hand with the parts of an untrained Keras model.
@@ -458,6 +458,7 @@ def train_keras(attention):
     model.compile(optimizer=keras.optimizers.Adam(0.005, global_clipnorm=1.0),
                   loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                   metrics=["accuracy"], jit_compile=False)
+    # With this patience nothing stops early; it only brings back the weights of the best epoch.
     best = keras.callbacks.EarlyStopping("val_loss", patience=EPOCHS, restore_best_weights=True)
     history = model.fit(*training, validation_data=validation, batch_size=50, epochs=EPOCHS,
                         verbose=0, callbacks=[best, Progress()])
@@ -681,14 +682,15 @@ results.table(results.over_seeds(attentive, about["by"]),
               "Where the weights lie, mean of three seeds, and hits of the lowest seed (stored).")
 
 # %% [markdown]
-# All four found an alignment, and no two maps are equal. They differ in sharpness, and sometimes in place: some weight lies one
-# place to the right of the line, on the state that was read one step *later*. Almost none lies on the other side. Why only there?
+# All four found an alignment, and no two maps are equal. They differ in sharpness, and sometimes in place: where the largest
+# weight misses the mirrored place, it sits on the state that was read one step *later*, one cell to the right. In the live table
+# it almost never sits one cell to the left. Why only there?
 #
 # ## 10. One step off, and still right
 #
-# Here is the model that many courses draw: Luong's dot score in Bahdanau's wiring. The vocabulary of 10 and the 16 units
-# are those of the first model of lecture 01, the length is 6 instead of 4. (At length 4 the last state holds the whole sequence, so attention would have
-# little to do.) It trains in a second or two, and we can afford three seeds of it, with three of Luong's wiring beside them.
+# Here is the model that the slides draw: Luong's dot score in Bahdanau's wiring. The vocabulary of 10 and the 16 units are those
+# of the first model of lecture 01. The length is 6 instead of 4: at length 4 the last state holds the whole sequence, and attention
+# has little to do. The model is so small that we can afford three seeds of it, and three of Luong's wiring beside them.
 
 # %%
 def small(wiring, seed):
@@ -782,7 +784,7 @@ print("next symbol:     found at most 0.20: ", found[-1] <= 0.20)
 
 # %% [markdown]
 # The encoder reads from left to right. A state knows its own symbol, most of the one before, and nothing of the one to come.
-# That is why attention can sit on the later neighbour and not on the earlier one: only later states hold the symbol.
+# That is why the largest weight may sit on the later neighbour and not on the earlier one: only later states hold the symbol.
 #
 # Why does the wiring matter? In Bahdanau's wiring the query is the state from *before* the step. It has just written the
 # symbol at the later neighbour. Dot has nothing learned in its score, it can only look for what resembles its query, and the
