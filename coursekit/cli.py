@@ -30,6 +30,9 @@ def _parser():
     build.set_defaults(run=_build)
     actions.add_parser("check", help="say where sources and notebooks disagree").set_defaults(run=_check)
     actions.add_parser("stamp", help="write the project's address into every source").set_defaults(run=_stamp)
+
+    tables = commands.add_parser("tables", help="make the README's tables anew from data/results")
+    tables.set_defaults(run=_tables)
     return parser
 
 
@@ -61,6 +64,13 @@ def _stamp(args):
 
     for path in notebooks.stamp():
         print(path)
+    return 0
+
+
+def _tables(args):
+    from coursekit import results
+
+    print("README.md has changed." if results.fill_readme() else "README.md is as stored.")
     return 0
 
 

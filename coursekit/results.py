@@ -72,14 +72,14 @@ def over_seeds(rows, by):
     groups = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in by), []).append(row)
-    return [_summary(group) for group in groups.values()] if by else rows
+    return [_summary(group, by) for group in groups.values()] if by else rows
 
 
-def _summary(group):
+def _summary(group, by):
     summary = {"seeds": len(group)}
     for name in group[0]:
         values = [row[name] for row in group]
-        if any(isinstance(value, str | None) for value in values):
+        if name in by or any(isinstance(value, str | None) for value in values):
             summary[name] = values[0]
         else:
             summary |= {name: sum(values) / len(values), f"{name}_low": min(values), f"{name}_high": max(values)}

@@ -151,6 +151,7 @@ def test_over_seeds_by_hand():
     assert (dot["off"], dot["off_low"], dot["off_high"], dot["note"]) == (2.5, 1.0, 4.0, "a")
     assert none["seeds"] == 1 and none["off"] is None and none["score"] == "none"
     assert results.over_seeds(rows, []) == rows
+    assert [row["seed"] for row in results.over_seeds(rows, ["score", "seed"])] == [0, 0, 1], "what it is by stays whole"
 
 
 def test_a_table_over_seeds_shows_means_and_stores_every_row(stored):

@@ -22,7 +22,8 @@ SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"]
 EVERY_CELL_HAS_RUN = """() => {
     const prompts = [...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")];
     return prompts.length && prompts.every((prompt, i) => prompt.textContent === `[${i + 1}]:`)
