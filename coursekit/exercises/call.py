@@ -55,7 +55,7 @@ class Outcome:
     printed_length: int = 0
 
 
-def call(namespace, task, case, seconds=None):
+def call(namespace, task, case):
     """Ask the object called `task.name` in `namespace` one case and return an Outcome, whatever the object does.
 
     Not attempted is: the name holds `...`; the function, or the class's forward or call, has a body of nothing but a
@@ -69,12 +69,12 @@ def call(namespace, task, case, seconds=None):
     inputs = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in case.inputs.items()}
     printed = Beginning()
     try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), time_limit(seconds or task.seconds):
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), time_limit(task.seconds):
             answer = ASK[task.kind](found, task, case, inputs)
             # Inside the limit too: turning a strange object into an array may run the learner's code.
             outcome = Outcome("not attempted") if holds_ellipsis(answer) else Outcome("answered", plain(answer))
     except TimeUp:
-        outcome = Outcome("timed out", message=f"It was stopped after {seconds or task.seconds:.3g} seconds. Is there a loop that never ends?")
+        outcome = Outcome("timed out", message=f"It was stopped after {task.seconds:.3g} seconds. Is there a loop that never ends?")
     except Unusable as error:
         outcome = Outcome("unusable", message=str(error))
     except BaseException as error:  # SystemExit, too, is only an answer here
@@ -331,7 +331,7 @@ def time_limit(seconds):
     In the main thread of Linux and macOS a timer signal does it, again and again, and the line after raises once more:
     inside a loop, a bare `except` would swallow the first. Elsewhere (Windows, other threads) a second thread asks the
     interpreter to raise it, once. Both act between two steps of Python: a single long call into compiled code, such as
-    one enormous matrix product, ends first.
+    one enormous matrix product, ends first. What swallows exceptions on two levels at once must be stopped by hand.
     """
     outside = sys._getframe(2)  # the frame of the with statement: frames above it belong to the body
     tracing = sys.gettrace()

@@ -91,7 +91,7 @@ def compare_arrays(task, question, answer):
         return array_difference(expected, answer, question, *next(iter(task.returns.items())))
     names = tuple(task.returns)
     if isinstance(answer, np.ndarray) and answer.ndim and len(answer) == len(expected):
-        answer = tuple(answer)
+        answer = tuple(np.asarray(part) for part in answer)
     if not isinstance(answer, tuple) or len(answer) != len(expected):
         came = f"a tuple of {len(answer)}" if isinstance(answer, tuple) else "one value"
         return f"Expected {len(expected)} values ({', '.join(names)}); {came} came back."

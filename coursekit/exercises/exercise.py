@@ -57,7 +57,7 @@ class Task:
     options: dict
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Exercise:
     """One exercise of a lecture.
 
@@ -134,7 +134,7 @@ class Exercise:
         return Task(name=self.right.__name__, mistakes=mistakes, **{
             name: getattr(self, name) for name in Task.__dataclass_fields__ if name not in ("name", "mistakes")})
 
-    @lru_cache(maxsize=4)
+    @lru_cache(maxsize=64)
     def questions(self, seed=0):
         """The cases of one seed with the right answer and every mistaken one, smallest first."""
         rng = np.random.default_rng([seed, *self.id.encode()])

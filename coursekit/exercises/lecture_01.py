@@ -484,7 +484,7 @@ task = Exercise(
     starter="# Train a model on reversal(2000, 20, 16), then:\n\nreverse_20 = ...   # a function from source (n, 20) to tokens (n, 20)\n",
     hints=(
         "The model's constructor takes the vocabulary size and the number of units; neither depends on the length.",
-        "In PyTorch: model = Seq2Seq(16, 64), then fit(model, (source, target), epochs=8, learning_rate=0.01, clip=1.0).",
+        "In PyTorch: model = Seq2Seq(16, 64), then fit(model, (source, target), epochs=6, learning_rate=0.01, clip=1.0).",
         "The predictor turns the array into a tensor and back: lambda source: model.greedy(torch.from_numpy(source)).",
     ),
     solution="""import torch
@@ -493,7 +493,7 @@ from coursekit.torch import Seq2Seq, fit
 
 source, target = (torch.from_numpy(array) for array in reversal(2000, 20, 16))
 model = Seq2Seq(16, 64)
-fit(model, (source, target), epochs=8, learning_rate=0.01, clip=1.0)
+fit(model, (source, target), epochs=6, learning_rate=0.01, clip=1.0)
 
 
 def reverse_20(source):

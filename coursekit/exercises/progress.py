@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from coursekit.exercises import library
@@ -37,12 +38,10 @@ def update(id, **changes):
     stored[id] = {"passed": False, "hints": 0, **stored.get(id, {}), **changes}
     path = location()
     beside = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(json.dumps(stored, indent=1), encoding="utf-8")
         beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
 
 
 def progress():

@@ -1,0 +1,156 @@
+"""The wheel without solutions: nothing of the references is in it, and its checks still say which mistake it is."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from coursekit.exercises import compiled, library
+from coursekit.exercises.build import build_without_solutions
+from coursekit.exercises.compare import judge
+from coursekit.exercises.call import call
+from coursekit.exercises.exercise import KNOWN
+from all_exercises import ALL
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return build_without_solutions(tmp_path_factory.mktemp("dist"))
+
+
+def test_no_source_and_no_bytecode_of_a_reference_is_in_it(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert not [name for name in files if name.endswith(".pyc") or "lecture_" in name and name.endswith(".py")]
+    assert {"coursekit/exercises/lecture_01.json", "coursekit/exercises/lecture_02.npz"} <= set(files)
+    exercises = b"\n".join(content for name, content in files.items() if name.startswith("coursekit/exercises/") and "npz" not in name)
+    for exercise in ALL:
+        assert exercise.title.encode() in exercises
+        assert json.dumps(exercise.explanation)[1:-1].encode() not in exercises and json.dumps(exercise.solution)[1:-1].encode() not in exercises
+        for definition in [exercise.right, *exercise.wrong.values()] if exercise.kind in ("function", "class", "predictor") else []:
+            body = inspect.getsource(definition).split('"""')[-1].strip()
+            assert body and body.encode() not in exercises and json.dumps(body)[1:-1].encode() not in exercises, definition
+
+
+def test_the_wheel_is_whole(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        assert archive.testzip() is None and len(names) == len(set(names))
+        record = next(name for name in names if name.endswith("RECORD"))
+        listed = [line.split(",")[0] for line in archive.read(record).decode().splitlines()]
+    assert sorted(listed) == sorted(names)
+    assert {"coursekit/__init__.py", "coursekit/torch/attention.py", "coursekit/exercises/call.py"} <= set(names)
+
+
+SCRIPT = """
+import numpy as np
+import coursekit
+from coursekit.exercises.notebook import check, solution
+from coursekit.exercises.progress import progress
+print(coursekit.__file__)
+def context_vector(weights, values):
+    return values.mean(1)
+check("02.context_vector")
+check("02.context_vector", lambda weights, values: (weights[:, None] @ values)[:, 0])
+check("01.bottleneck", "b")
+solution("02.context_vector")
+progress()
+"""
+
+
+def test_checks_work_from_it(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "PYTHONIOENCODING": "utf-8"})
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "site") in done.stdout
+    assert "looks like this one: plain mean" in done.stdout and "passed, 3 of 3 cases" in done.stdout
+    assert "The last h and c are 128 numbers" in done.stdout
+    assert "comes without solutions" in done.stdout and "Your progress, 2 of" in done.stdout
+
+
+def test_compiled_exercises_judge_like_the_written_ones(tmp_path):
+    for lecture in library.lectures():
+        written = library.exercises(lecture)
+        compiled.save(written, tmp_path / f"lecture_{lecture}")
+        for exercise, stored in zip(written, compiled.load(tmp_path / f"lecture_{lecture}"), strict=True):
+            assert stored.task == exercise.task and not stored.solution
+            questions = stored.questions()
+            for definition in [exercise.right, *exercise.wrong.values()]:
+                outcomes = [call(exercise.namespace(definition), stored.task, question.case) for question in questions]
+                one, other = judge(stored.task, questions, outcomes), judge(exercise.task, exercise.questions(), outcomes)
+                assert (one.status, one.mistake, one.passed) == (other.status, other.mistake, other.passed)
+
+
+def test_plain_values_survive_packing():
+    arrays = []
+    value = {"a": (np.eye(2), [1, "x", None, True]), "b": {"c": np.float32(2) * np.ones(3, np.float32)}, "array": 3}
+    packed = compiled.pack(value, arrays)
+    again = compiled.unpack(packed, arrays)
+    assert again["a"][1] == [1, "x", None, True] and isinstance(again["a"], tuple) and again["array"] == 3
+    assert again["a"][0].tolist() == [[1, 0], [0, 1]] and again["b"]["c"].dtype == np.float32
+    with pytest.raises(ValueError, match="object is no plain value"):
+        compiled.pack(object(), [])
+
+
+PRIVATE = '''
+"""An exam."""
+from coursekit.exercises.exercise import Exercise
+
+task = Exercise("77.double", "Doubling", "Write `double`.", difficulty=1, minutes=1, points=1, sizes=(dict(n=3),),
+                returns={"doubled": ("n",)}, hints=("One operation.", "Times 2."), explanation="Twice.")
+
+
+@task.reference
+def double(x):
+    """Twice x (n,)."""
+    return 2 * x
+
+
+@task.draw
+def draw(rng, n):
+    return {"x": rng.normal(size=n)}
+
+
+@task.misconception
+def squared(x):
+    """You square."""
+    return x ** 2
+'''
+
+
+def test_private_exercises_load_from_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "lecture_77.py").write_text(PRIVATE)
+    with pytest.raises(ValueError, match="unknown exercise '77.double'"):
+        library.find("77.double")
+    monkeypatch.setenv("COURSEKIT_EXERCISES", str(tmp_path))
+    try:
+        exercise = library.find("77.double")
+        assert exercise.starter == 'def double(x):\n    """Twice x (n,)."""\n    ...\n'
+        questions = exercise.questions(3)
+        verdict = judge(exercise.task, questions, [exercise.ask(lambda x: x * x, question.case) for question in questions])
+        assert verdict.mistake == "squared"
+        assert "77" in library.lectures() and library.find("01.one_hot")
+    finally:
+        KNOWN.pop("77.double", None)
+        sys.modules.pop("coursekit_private_lecture_77", None)
+
+
+def test_a_private_file_with_an_error_can_be_mended(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSEKIT_EXERCISES", str(tmp_path))
+    (tmp_path / "lecture_78.py").write_text(PRIVATE.replace("77.", "78.") + "\nraise RuntimeError('slip')\n")
+    with pytest.raises(RuntimeError, match="slip"):
+        library.find("78.double")
+    (tmp_path / "lecture_78.py").write_text(PRIVATE.replace("77.", "78."))
+    try:
+        assert library.find("78.double").title == "Doubling"
+    finally:
+        KNOWN.pop("78.double", None)
+        sys.modules.pop("coursekit_private_lecture_78", None)

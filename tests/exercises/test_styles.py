@@ -1,0 +1,38 @@
+"""No honest solution is refused: at least five coding styles for each exercise, one thread and two."""
+
+import pytest
+import torch
+
+from coursekit.exercises import library
+from coursekit.exercises.exercise import examine
+from all_exercises import SEEDS
+from exercise_styles import STYLES, keras_styles
+
+
+def accepted(exercise, definition, seed):
+    verdict = examine(exercise, exercise.namespace(definition), seed)
+    return verdict.status == "passed" or f"{definition}: {verdict.text}"
+
+
+def test_every_style_is_accepted(exercise):
+    assert len(STYLES[exercise.id]) >= (4 if exercise.kind == "class" else 5)  # two more in Keras, below
+    for definition in STYLES[exercise.id]:
+        for seed in SEEDS[:5]:
+            assert accepted(exercise, definition, seed) is True
+
+
+def test_keras_layers_are_accepted():
+    for definition in keras_styles():
+        for seed in SEEDS[:3]:
+            assert accepted(library.find("02.attentional_vector"), definition, seed) is True
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_do_not_matter(threads):
+    torch.set_num_threads(threads)
+    try:
+        for id in ("02.four_scores", "02.attentional_vector", "02.alignment"):
+            exercise = library.find(id)
+            assert [accepted(exercise, definition, 0) for definition in STYLES[id]] == [True] * len(STYLES[id])
+    finally:
+        torch.set_num_threads(1)
