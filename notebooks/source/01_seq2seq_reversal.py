@@ -707,7 +707,7 @@ results.table(
 # NBVAL_CHECK_OUTPUT
 print("tokens right, at least 0.30 and at most 0.60:", bool(0.30 <= measured20["tokens"] <= 0.60))
 print("whole sequences right, at most 0.01:", bool(measured20["sequences"] <= 0.01))
-print("room in the context: 4096 bits; needed:", round(20 * np.log2(15)), "bits")
+print("bits in the context:", 2 * 64 * 32, " bits needed:", round(20 * np.log2(15)))
 
 # %% [markdown]
 # About half of the tokens, and practically no whole sequence. Yet there was room: 4,096 bits for 78. So the
