@@ -958,13 +958,17 @@ results.table(sorted(rows, key=lambda row: ["–", "no", "yes"].index(row["posit
 # %%
 # NBVAL_CHECK_OUTPUT
 for positions, name in ((0, "without positions"), (16, "with positions")):
-    shares = [row["token_accuracy"] for row in by_position if row["position_units"] == positions]
-    print(f"{name}, {len(shares)} runs: symbols right at least 0.99: {min(shares) >= 0.99}, "
-          f"at most 0.60: {max(shares) <= 0.60}")
+    runs = [row for row in by_position if row["position_units"] == positions]
+    shares = [row["token_accuracy"] for row in runs]
+    print(f"{name}, {len(runs)} runs")
+    print(f"  symbols right at least 0.99: {min(shares) >= 0.99}, at most 0.75: {max(shares) <= 0.75}")
+    print("  exact match at most 0.01:   ", max(row["exact_match"] for row in runs) <= 0.01)
+    print("  at most 12 epochs:          ", max(row["epochs"] for row in runs) <= 12)
 
 # %% [markdown]
-# The same layers, the same data and the same training: stuck without positions, done with them. So it was neither the bottleneck
-# nor the score. What is missing?
+# The same layers, the same data, the same training. Without positions all 15 epochs pass, every run leaves a quarter of the
+# symbols wrong or more, and hardly a sequence comes out whole. The public figures lie in the same region. With positions every
+# run has 99 % of the symbols, in fewer epochs. So it was neither the bottleneck nor the score. What is missing?
 #
 # Without positions, a state can only be described by what was read lately. The query has to say "the state that has just read a 7,
 # and a 3 before that". Is that description unique?
@@ -982,8 +986,8 @@ for length, vocabulary in ((20, 16), (100, 20)):
 # %% [markdown]
 # At length 20 a pair of symbols nearly always names one place. At length 100 nearly every fourth pair names two places or more.
 # A decoder that finds its way from pair to pair can take the wrong turn at each of them. It could count instead, or describe each
-# place by more symbols; both have to be learned through 100 steps. It does not know *where it is*. The cell counts ambiguous
-# pairs, it does not look into the model. The evidence is the table above: tell the model where it is, and it is done.
+# place by more symbols; both have to be learned through 100 steps. It does not know *where it is*. Our cell counts ambiguous
+# pairs, it does not look into the model. The evidence is the table above: tell the model where it is, and it learns the task.
 #
 # How does one tell it? Give every place $p$ a vector of sines and cosines, and join it to what the encoder reads and to what the
 # decoder is fed. With 16 numbers for each position, is there a score that finds the mirrored place, whatever the symbols are?
