@@ -52,6 +52,9 @@ def run(framework, seed, attention):
 
 
 if __name__ == "__main__":
+    start(threads=1)
+    import tensorflow  # loaded here too, so that its version and Keras's are recorded
+
     rows = side_by_side(run, [dict(framework=framework, seed=seed, attention=attention)
                               for framework in ("keras", "torch") for attention in (None, "dot") for seed in (0, 1, 2)])
     record("reversal_source", rows, columns=COLUMNS, caption=CAPTION, by=["framework", "attention"], settings=SETTINGS, threads=1)
