@@ -9,7 +9,7 @@ from coursekit.results import record
 
 SETTINGS = dict(length=100, vocab_size=20, units=64, epochs=15, batch_size=50, learning_rate=5e-3, clip=1.0,
                 goal=0.995)
-COLUMNS = {"Score": "{attention}", "Wiring": "{wiring}", "Positions": "{position_units} units", **ACCURACY}
+COLUMNS = {"Score": "{attention}", "Wiring": "{wiring}", "Positions": "{position_units}", **ACCURACY}
 CAPTION = ("Length 100, 19 symbols, 2,000 training sequences: 1,000 test sequences, mean (lowest to highest) of "
            "three seeds. By chance 5.3% of tokens are right.")
 
