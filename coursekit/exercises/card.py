@@ -8,8 +8,11 @@ from textwrap import indent
 import numpy as np
 
 # A mark and a word say how it went; the colour, readable on white and on black, only repeats it.
-MARKS = {"passed": ("✓", "Passed", "#1a7f5a"), "failed": ("✗", "Not yet", "#b3541e"), "stopped": ("!", "Nothing to check", "#b3541e"),
-         "not attempted": ("–", "Not attempted", "#808080"), "note": ("i", "", "#4a78b5")}
+MARKS = {
+    "passed": ("✓", "Passed", "#1a7f5a"), "failed": ("✗", "Not yet", "#b3541e"),
+    "missing": ("!", "Nothing to check", "#b3541e"), "not attempted": ("–", "Not attempted", "#808080"),
+    "note": ("i", "", "#4a78b5"),
+}
 
 
 class Block(str):
@@ -27,7 +30,7 @@ class Card:
 
     def text(self):
         mark, word, _ = MARKS[self.kind]
-        head = f"[{mark}] {self.title}" + (f": {word.lower()}" if word else "") + (f", {self.summary}" if self.summary else "")
+        head = ", ".join(filter(None, (f"[{mark}] {self.title}" + (f": {word.lower()}" if word else ""), self.summary)))
         return "\n".join([head, *(indent(part, "    ") if isinstance(part, Block) else part for part in self.body)])
 
     def html(self):
@@ -35,11 +38,11 @@ class Card:
         if self.kind == "not attempted":
             return f'<div style="color:{colour}">{escape(self.text())}</div>'
         head = ", ".join(escape(part) for part in (word, self.summary) if part)
-        body = [f'<div><strong><span aria-hidden="true" style="color:{colour}">{mark}</span> {escape(self.title)}</strong>'
-                + (f" · {head}" if head else "") + "</div>"]
+        coloured = f'<span aria-hidden="true" style="color:{colour}">{mark}</span>'
+        body = [f"<div><strong>{coloured} {escape(self.title)}</strong>" + (f" · {head}" if head else "") + "</div>"]
         for part in self.body:
-            tag, style = ("pre", "margin:0.4em 0;white-space:pre-wrap") if isinstance(part, Block) else ("p", "margin:0.4em 0")
-            body.append(f'<{tag} style="{style}">{escape(part)}</{tag}>')
+            tag, wrap = ("pre", ";white-space:pre-wrap") if isinstance(part, Block) else ("p", "")
+            body.append(f'<{tag} style="margin:0.4em 0{wrap}">{escape(part)}</{tag}>')
         return f'<div style="border-left:4px solid {colour};padding:0.3em 0.8em">{"".join(body)}</div>'
 
 
@@ -67,12 +70,13 @@ def verdict_card(task, verdict, solved=""):
     if verdict.status == "not attempted":
         return Card("not attempted", title, f"about {task.minutes} minutes, {points(task)}")
     if verdict.status == "missing":
-        return Card("stopped", title, "", [f"There is no {task.name} in this notebook. Run the cell that defines {task.signature}."])
+        advice = f"There is no {task.name} in this notebook. Run the cell that defines {task.signature}."
+        return Card("missing", title, "", [advice])
     if verdict.status == "passed":
         return Card("passed", title, ", ".join(filter(None, (cases, points(task)))), [solved] if solved else [])
     card = Card("failed", title, cases and f"{cases} pass")
     if verdict.mistake:
-        named = f'Option "{verdict.mistake}"' if task.kind == "choice" else f"The mistake looks like this one: {verdict.mistake}"
+        named = f'Option "{verdict.mistake}"' if task.options else f"The mistake looks like this one: {verdict.mistake}"
         card.body.append(f"{named}. {verdict.text}")
     elif verdict.outcome.status == "raised":
         card.body.append("Your code raised an exception.")
@@ -102,8 +106,8 @@ def describe_case(task, verdict):
     lines = [f"{name} = {short(value)}" for name, value in {**case.init, **case.inputs}.items()]
     lines += [f"{name} {shape(array)}" for name, array in case.weights.items()]
     if verdict.outcome.status == "answered":
-        lines.append(f"yours    {short(verdict.outcome.answer)}")
-        lines.append(f"expected {short(verdict.question.expected)}")
+        lines.append(f"yours    = {short(verdict.outcome.answer)}")
+        lines.append(f"expected = {short(verdict.question.expected)}")
     return "\n".join(lines)
 
 
@@ -114,7 +118,7 @@ def short(value):
     if not isinstance(value, np.ndarray):
         return repr(value)
     few = np.array2string(value, precision=4, suppress_small=True, separator=", ", max_line_width=1000)
-    return few if not value.ndim else f"{shape(value)}" + (f" {' '.join(few.split())}" if value.size <= 12 else "")
+    return few if not value.ndim else shape(value) + (f" {' '.join(few.split())}" if value.size <= 12 else "")
 
 
 def shape(array):

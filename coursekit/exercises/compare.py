@@ -121,7 +121,8 @@ def array_difference(expected, answer, question, name, axes):
         return f"{name} has shape {answer.shape}, expected {expected.shape}: ({', '.join(axes)})."
     for axis, (size, right) in enumerate(zip(answer.shape, expected.shape)):
         if size != right:
-            return f"{name} has shape {answer.shape}, expected {expected.shape}: axis {axis} ({axes[axis]}) is {size}, not {right}."
+            return (f"{name} has shape {answer.shape}, expected {expected.shape}: "
+                    f"axis {axis} ({axes[axis]}) is {size}, not {right}.")
     if wanted == "real numbers":
         nan = np.isnan(answer) & ~np.isnan(expected)
         if nan.any():
@@ -132,7 +133,7 @@ def array_difference(expected, answer, question, name, axes):
     if wrong.any():
         first = tuple(np.argwhere(wrong)[0])
         return (f"{name} differs in {wrong.sum()} of {wrong.size} values, first {place(wrong, axes)}: "
-                f"{number(answer[first])} came, expected {number(expected[first])}.")
+                f"{' came, expected '.join(numbers(answer[first], expected[first]))}.")
     return None
 
 
@@ -142,8 +143,10 @@ def place(wrong, axes):
     return f"at [{', '.join(f'{axis} {index}' for axis, index in zip(axes, first))}]" if axes else "as a single number"
 
 
-def number(value):
-    return str(value.item()) if value.dtype.kind in "biu" else f"{value.item():.6g}"
+def numbers(*values):
+    """The numbers in six digits, or in as many as it takes to tell them apart."""
+    texts = [f"{value.item():.6g}" for value in values]
+    return [f"{value.item():.17g}" for value in values] if len(set(texts)) < len(values) else texts
 
 
 def compare_number(task, question, answer):
@@ -152,7 +155,7 @@ def compare_number(task, question, answer):
         return f"{task.name} is not a number."
     if abs(float(answer) - float(question.expected)) <= question.tolerance:
         return None
-    return f"{number(answer)} is not the number asked for."
+    return f"{answer.item()} is not the number asked for."
 
 
 def compare_choice(task, question, answer):
@@ -174,12 +177,13 @@ def compare_predictor(task, question, answer):
     right = tokens == expected
     if right.mean() >= task.goal:
         if task.limit and not seconds <= task.limit:
-            return f"The tokens are right, but the training took {float(seconds):.0f} seconds; the limit is {task.limit:.0f}."
+            return (f"The tokens are right, but the training took {float(seconds):.0f} seconds; the limit is "
+                    f"{task.limit:.0f}.")
         return None
     quarters = ", ".join(f"{part.mean():.0%}" for part in np.array_split(right, 4, axis=1))
     symptom = next((f" {text}" for below, text in task.symptoms if right.mean() < below), "")
-    return (f"{right.mean():.1%} of the tokens are right and {right.all(axis=1).mean():.1%} of the sequences; asked for are "
-            f"{task.goal:.0%} of the tokens. By quarter of the sequence: {quarters}.{symptom}")
+    return (f"{right.mean():.1%} of the tokens are right and {right.all(axis=1).mean():.1%} of the sequences; "
+            f"asked for are {task.goal:.0%} of the tokens. By quarter of the sequence: {quarters}.{symptom}")
 
 
 COMPARE = {"function": compare_arrays, "class": compare_arrays, "number": compare_number, "choice": compare_choice,
@@ -197,8 +201,8 @@ def tolerance(answer_of, case, expected):
     of the answer, which is rounded too). This is the bound "forward error ≤ condition number × backward error"
     (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 1.6), with the condition number measured.
     """
-    parts = [part for part in (expected if isinstance(expected, tuple) else (expected,)) if isinstance(part, np.ndarray)]
-    if not any(part.dtype.kind == "f" for part in parts):
+    parts = expected if isinstance(expected, tuple) else (expected,)
+    if not any(isinstance(part, np.ndarray) and part.dtype.kind == "f" for part in parts):
         return 0.0
     nudge, rng = 2.0 ** -20, np.random.default_rng(0)
     condition = max(np.abs(part).max() for part in parts)

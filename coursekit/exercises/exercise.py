@@ -190,7 +190,8 @@ def source_of(definition):
 
 def imports_of(tree, module):
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    found = [(name, value.__name__) for name, value in vars(module).items() if name in used and isinstance(value, ModuleType)]
+    found = [(name, value.__name__) for name, value in vars(module).items()
+             if name in used and isinstance(value, ModuleType)]
     lines = [f"import {path}" if path == name else f"import {path} as {name}" for name, path in sorted(found)]
     return "\n".join(lines) + "\n\n\n" if lines else ""
 

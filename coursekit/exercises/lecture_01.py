@@ -12,7 +12,8 @@ task = Exercise(
     "01.one_hot", "One-hot coding",
     "Write `one_hot`, which turns each token into a vector with a one at the token's place. Tokens count from 0.",
     difficulty=1, minutes=5, points=1,
-    sizes=(dict(batch=1, length=2, vocab_size=4), dict(batch=2, length=4, vocab_size=7), dict(batch=5, length=3, vocab_size=9)),
+    sizes=(dict(batch=1, length=2, vocab_size=4), dict(batch=2, length=4, vocab_size=7),
+           dict(batch=5, length=3, vocab_size=9)),
     returns={"vectors": ("batch", "length", "vocab_size")},
     withhold=("coursekit.datasets.one_hot",),
     hints=(
@@ -20,14 +21,15 @@ task = Exercise(
         "The identity matrix of size vocab_size has the vector of token k in row k.",
         "NumPy looks up whole arrays of rows at once: matrix[tokens].",
     ),
-    explanation="Row k of the identity matrix is the vector of token k. Indexing with an array of shape (batch, length) looks up "
-                "a row for each of its tokens, so the result has shape (batch, length, vocab_size).",
+    explanation="Row k of the identity matrix is the vector of token k. Indexing with an array of shape (batch, "
+                "length) looks up a row for each of its tokens, so the result has shape (batch, length, vocab_size).",
 )
 
 
 @task.reference
 def one_hot(tokens, vocab_size):
-    """Vectors (batch, length, vocab_size), real numbers, of tokens (batch, length): 1 at the token's place, 0 elsewhere."""
+    """Vectors (batch, length, vocab_size), real numbers, of tokens (batch, length): 1 at the token's place, 0
+    elsewhere."""
     return np.eye(vocab_size)[tokens]
 
 
@@ -52,14 +54,15 @@ def one_vector_per_sequence(tokens, vocab_size):
 
 @task.misconception
 def symbols_on_the_middle_axis(tokens, vocab_size):
-    """Your axes are (batch, vocab_size, length). An LSTM reads (batch, length, features): the vector is the last axis."""
+    """Your axes are (batch, vocab_size, length). An LSTM reads (batch, length, features): the vector is the last
+    axis."""
     return np.eye(vocab_size)[tokens].transpose(0, 2, 1)
 
 
 @task.misconception
 def width_read_off_the_tokens(tokens, vocab_size):
-    """Your vectors are as wide as the largest token of this batch asks for. The next batch may hold another largest token,
-    and the network needs one width: vocab_size."""
+    """Your vectors are as wide as the largest token of this batch asks for. The next batch may hold another largest
+    token, and the network needs one width: vocab_size."""
     return np.eye(tokens.max() + 1)[tokens]
 
 
@@ -75,22 +78,26 @@ def whole_numbers(tokens, vocab_size):
 
 task = Exercise(
     "01.read_tokens", "From a network's outputs back to tokens",
-    "A network puts out one probability per symbol and step. Write `read_tokens`, which says the most probable token of each step.",
+    "A network puts out one probability per symbol and step. Write `read_tokens`, which says the most probable token "
+    "of each step.",
     difficulty=1, minutes=5, points=1,
-    sizes=(dict(batch=1, length=2, vocab_size=5), dict(batch=2, length=4, vocab_size=7), dict(batch=6, length=3, vocab_size=9)),
+    sizes=(dict(batch=1, length=2, vocab_size=5), dict(batch=2, length=4, vocab_size=7),
+           dict(batch=6, length=3, vocab_size=9)),
     returns={"tokens": ("batch", "length")},
     withhold=("coursekit.datasets.one_hot_decode",),
     hints=(
         "The outputs of a network are never exactly 1: look for the largest entry, not for a one.",
         "The function argmax gives the place of the largest entry; which of the three axes holds the symbols?",
     ),
-    explanation="The symbols lie on the last axis. argmax over it removes that axis and leaves (batch, length), the shape of the tokens.",
+    explanation="The symbols lie on the last axis. argmax over it removes that axis and leaves (batch, length), the "
+                "shape of the tokens.",
 )
 
 
 @task.reference
 def read_tokens(probabilities):
-    """Tokens (batch, length), whole numbers, of probabilities (batch, length, vocab_size): the most probable of each step."""
+    """Tokens (batch, length), whole numbers, of probabilities (batch, length, vocab_size): the most probable of each
+    step."""
     return probabilities.argmax(axis=-1)
 
 
@@ -115,7 +122,8 @@ def the_probability_itself(probabilities):
 
 @task.misconception
 def counted_from_one(probabilities):
-    """Every token is one too large. Tokens count from 0, as places do, so the place of the largest entry is the token."""
+    """Every token is one too large. Tokens count from 0, as places do, so the place of the largest entry is the
+    token."""
     return probabilities.argmax(axis=-1) + 1
 
 
@@ -130,8 +138,9 @@ def only_exact_ones(probabilities):
 
 task = Exercise(
     "01.reversed_target", "The pair of a padded batch",
-    "Sequences in one batch have different lengths; shorter ones are filled up with zeros at the end. Write `reversed_target`, "
-    "which reverses the symbols of each row and leaves the padding where it is: `[3, 1, 2, 0, 0]` becomes `[2, 1, 3, 0, 0]`.",
+    "Sequences in one batch have different lengths; shorter ones are filled up with zeros at the end. Write "
+    "`reversed_target`, which reverses the symbols of each row and leaves the padding where it is: `[3, 1, 2, 0, 0]` "
+    "becomes `[2, 1, 3, 0, 0]`.",
     difficulty=2, minutes=10, points=2,
     sizes=(dict(batch=2, length=3), dict(batch=3, length=5), dict(batch=4, length=8)),
     returns={"target": ("batch", "length")},
@@ -140,14 +149,15 @@ task = Exercise(
         "A row has as many symbols as it has entries other than 0.",
         "Begin with an array of zeros, and write the reversed symbols of each row into its first places.",
     ),
-    explanation="Only the first entries of a row are symbols. Reversing the whole row would put the padding in front, and the decoder "
-                "would have to begin by writing padding.",
+    explanation="Only the first entries of a row are symbols. Reversing the whole row would put the padding in front, "
+                "and the decoder would have to begin by writing padding.",
 )
 
 
 @task.reference
 def reversed_target(source):
-    """Targets (batch, length) of padded sources (batch, length): each row's symbols reversed, its zeros still at the end."""
+    """Targets (batch, length) of padded sources (batch, length): each row's symbols reversed, its zeros still at the
+    end."""
     target = np.zeros_like(source)
     for row, symbols in zip(target, source):
         count = np.count_nonzero(symbols)
@@ -167,7 +177,8 @@ def draw(rng, batch, length):
 
 @task.misconception
 def padding_in_front(source):
-    """You reverse the whole row, so that the padding comes first. Only the symbols change places; the zeros stay at the end."""
+    """You reverse the whole row, so that the padding comes first. Only the symbols change places; the zeros stay at the
+    end."""
     return source[:, ::-1].copy()
 
 
@@ -179,14 +190,15 @@ def batch_reversed(source):
 
 @task.misconception
 def sorted_downwards(source):
-    """Your rows are sorted from large to small. Reversing has nothing to do with the size of a symbol: the last one comes first."""
+    """Your rows are sorted from large to small. Reversing has nothing to do with the size of a symbol: the last one
+    comes first."""
     return -np.sort(-source, axis=1)
 
 
 @task.misconception
 def first_symbol_lost(source):
-    """The symbol that should come last in each target is missing, the first of the source. A slice that runs backwards to
-    place 0, as in x[n:0:-1], stops before it: write x[n::-1] or x[:n][::-1]."""
+    """The symbol that should come last in each target is missing, the first of the source. A slice that runs backwards
+    to place 0, as in x[n:0:-1], stops before it: write x[n::-1] or x[:n][::-1]."""
     target = np.zeros_like(source)
     for row, symbols in zip(target, source):
         count = np.count_nonzero(symbols)
@@ -200,8 +212,10 @@ def first_symbol_lost(source):
 task = Exercise(
     "01.lstm_step", "One step of an LSTM, by hand",
     "Write one step of the encoder's LSTM:\n\n"
-    "$$i, f, g, o = xW + hU + b \\qquad c' = \\sigma(f)\\,c + \\sigma(i)\\tanh(g) \\qquad h' = \\sigma(o)\\tanh(c')$$\n\n"
-    "The last axes of `W`, `U` and `b` hold the four blocks in the order input gate, forget gate, candidate, output gate.",
+    "$$i, f, g, o = xW + hU + b \\qquad c' = \\sigma(f)\\,c + \\sigma(i)\\tanh(g) \\qquad h' = "
+    "\\sigma(o)\\tanh(c')$$\n\n"
+    "The last axes of `W`, `U` and `b` hold the four blocks in the order input gate, forget gate, candidate, output "
+    "gate.",
     difficulty=3, minutes=15, points=3,
     sizes=(dict(batch=1, features=2, units=3), dict(batch=2, features=5, units=3), dict(batch=3, features=2, units=4)),
     returns={"h": ("batch", "units"), "c": ("batch", "units")},
@@ -209,11 +223,13 @@ task = Exercise(
     hints=(
         "Compute xW + hU + b first; its shape is (batch, 4 · units). Then cut it into four parts.",
         "np.split(z, 4, axis=1) cuts the last axis into four equal blocks.",
-        "Gates go through the sigmoid 1 / (1 + exp(-z)), since they say how much passes; the candidate goes through tanh.",
+        "Gates go through the sigmoid 1 / (1 + exp(-z)), since they say how much passes; the candidate goes through "
+        "tanh.",
         "The new h is made from the new c, not from the one that came in.",
     ),
-    explanation="The gates lie between 0 and 1: f says how much of the old cell stays, i how much of the candidate is written, o how "
-                "much of the cell is shown. Both returned arrays are all that the next step, and in the end the decoder, will know.",
+    explanation="The gates lie between 0 and 1: f says how much of the old cell stays, i how much of the candidate is "
+                "written, o how much of the cell is shown. Both returned arrays are all that the next step, and in the "
+                "end the decoder, will know.",
 )
 
 
@@ -262,7 +278,8 @@ def cell_shown_without_tanh(x, h, c, W, U, b):
 
 @task.misconception
 def candidate_through_sigmoid(x, h, c, W, U, b):
-    """The candidate went through the sigmoid like a gate. It is a value, not a share: tanh, so that the cell can also fall."""
+    """The candidate went through the sigmoid like a gate. It is a value, not a share: tanh, so that the cell can also
+    fall."""
     i, f, _, o = gates(x, h, W, U, b)
     g = 1 / (1 + np.exp(-np.split(x @ W + h @ U + b, 4, axis=-1)[2]))
     c = f * c + i * g
@@ -286,7 +303,8 @@ def nothing_forgotten(x, h, c, W, U, b):
 
 @task.misconception
 def gate_order_of_another_library(x, h, c, W, U, b):
-    """You read the blocks as input, forget, output, candidate. Here the candidate is the third and the output gate the fourth."""
+    """You read the blocks as input, forget, output, candidate. Here the candidate is the third and the output gate the
+    fourth."""
     i, f, o, g = np.split(x @ W + h @ U + b, 4, axis=-1)
     c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
     return np.tanh(c) / (1 + np.exp(-o)), c
@@ -305,18 +323,19 @@ def c_returned_before_h(x, h, c, W, U, b):
 
 task = Exercise(
     "01.accuracies", "Token accuracy and exact match",
-    "Write `accuracies`, which returns the share of tokens that are right and the share of sequences in which every token is. "
-    "The target is padded with 0; what is predicted at the padding counts for neither.",
+    "Write `accuracies`, which returns the share of tokens that are right and the share of sequences in which every "
+    "token is. The target is padded with 0; what is predicted at the padding counts for neither.",
     difficulty=2, minutes=10, points=2,
     sizes=(dict(batch=3, length=4), dict(batch=4, length=7), dict(batch=6, length=5)),
     returns={"token_accuracy": (), "exact_match": ()},
     hints=(
         "Two boolean arrays are enough: which places are real symbols, and which predictions are right.",
-        "The mean of a boolean array is the share of its True entries; array[mask] keeps the entries where mask is True.",
+        "The mean of a boolean array is the share of its True entries; array[mask] keeps the entries where mask is "
+        "True.",
         "A sequence is right if at every place the prediction is right or the target is padding.",
     ),
-    explanation="Token accuracy is a mean over all real tokens, so a long sequence weighs more than a short one. Exact match asks for "
-                "a whole sequence: with 20 tokens of 98 % each, about two sequences in three are right.",
+    explanation="Token accuracy is a mean over all real tokens, so a long sequence weighs more than a short one. Exact "
+                "match asks for a whole sequence: with 20 tokens of 98 % each, about two sequences in three are right.",
 )
 
 
@@ -345,8 +364,8 @@ def draw(rng, batch, length):
 
 @task.misconception
 def padding_counted(predicted, target):
-    """You count what is predicted at the padding. Where the target is 0 there is nothing to predict: leave those places out of
-    both numbers."""
+    """You count what is predicted at the padding. Where the target is 0 there is nothing to predict: leave those places
+    out of both numbers."""
     right = predicted == target
     return right.mean(), right.all(axis=1).mean()
 
@@ -360,22 +379,24 @@ def padding_counted_in_exact_match(predicted, target):
 
 @task.misconception
 def padding_counted_as_right(predicted, target):
-    """You count every place of the padding as a right token, which flatters short sequences. Divide by the number of real tokens."""
+    """You count every place of the padding as a right token, which flatters short sequences. Divide by the number of
+    real tokens."""
     right = (predicted == target) | (target == 0)
     return right.mean(), right.all(axis=1).mean()
 
 
 @task.misconception
 def one_right_token_is_enough(predicted, target):
-    """Your exact match counts a sequence as soon as one of its tokens is right. Every token must be: all instead of any."""
+    """Your exact match counts a sequence as soon as one of its tokens is right. Every token must be: all instead of
+    any."""
     right = (predicted == target) & (target != 0)
     return right[target != 0].mean(), right.any(axis=1).mean()
 
 
 @task.misconception
 def mean_of_the_rows_means(predicted, target):
-    """You average within each sequence first, so that a token of a short sequence weighs more than one of a long sequence.
-    Token accuracy counts all real tokens alike."""
+    """You average within each sequence first, so that a token of a short sequence weighs more than one of a long
+    sequence. Token accuracy counts all real tokens alike."""
     real = target != 0
     right = (predicted == target) & real
     return (right.sum(axis=1) / real.sum(axis=1)).mean(), (right | ~real).all(axis=1).mean()
@@ -383,7 +404,8 @@ def mean_of_the_rows_means(predicted, target):
 
 @task.misconception
 def a_count_of_sequences(predicted, target):
-    """Your second number counts the sequences that are right. Asked for is their share: divide by the size of the batch."""
+    """Your second number counts the sequences that are right. Asked for is their share: divide by the size of the
+    batch."""
     real = target != 0
     right = predicted == target
     return right[real].mean(), (right | ~real).all(axis=1).sum()
@@ -394,8 +416,8 @@ def a_count_of_sequences(predicted, target):
 
 task = Exercise(
     "01.encoder_weights", "How many numbers does the encoder learn?",
-    "The source's encoder is a Keras LSTM with 16 units that reads one-hot vectors of 10 symbols. How many numbers does it learn, "
-    "biases included? Give `encoder_weights` that number.",
+    "The source's encoder is a Keras LSTM with 16 units that reads one-hot vectors of 10 symbols. How many numbers "
+    "does it learn, biases included? Give `encoder_weights` that number.",
     difficulty=1, minutes=5, points=1, kind="number",
     hints=(
         "Look at the exercise on one step of an LSTM: which arrays are learned, and what are their shapes?",
@@ -425,7 +447,8 @@ def biases_left_out():
 
 @task.misconception
 def nothing_from_h():
-    """You counted what reads x, but not U, which reads the h of the step before. Without it there would be no memory."""
+    """You counted what reads x, but not U, which reads the h of the step before. Without it there would be no
+    memory."""
     return 4 * 16 * (10 + 1)
 
 
@@ -440,20 +463,22 @@ def two_vectors_of_biases():
 
 task = Exercise(
     "01.bottleneck", "Why does accuracy fall with length?",
-    "With 64 units and no attention, nearly every token is right at length 4 and about half at length 20. Why? Give `bottleneck` the letter.",
+    "With 64 units and no attention, nearly every token is right at length 4 and about half at length 20. Why? Give "
+    "`bottleneck` the letter.",
     difficulty=1, minutes=3, points=1, kind="choice",
     options={
         "a": ("Longer sequences need a larger vocabulary.",
               "The symbols are the same at every length; only their number per sequence grows."),
-        "b": ("All that the decoder learns of the source must fit into the encoder's last state, which does not grow with the length.",
-              "The last h and c are 128 numbers, whether they stand for 4 symbols or for 30. More training does not mend that within "
-              "reasonable time, and a way to look back at all states does: attention, lecture 02."),
+        "b": ("All that the decoder learns of the source must fit into the encoder's last state, which does not grow "
+              "with the length.",
+              "The last h and c are 128 numbers, whether they stand for 4 symbols or for 30. More training does not "
+              "mend that within reasonable time, and a way to look back at all states does: attention, lecture 02."),
         "c": ("The decoder is fed its own predictions, and one mistake spoils the rest.",
-              "Feeding back happens at length 4 too, and with attention the same loop reaches 99 % at length 20. Mistakes do "
-              "propagate a little, but they are not the cause."),
+              "Feeding back happens at length 4 too, and with attention the same loop reaches 99 % at length 20. "
+              "Mistakes do propagate a little, but they are not the cause."),
         "d": ("An LSTM cannot count beyond about ten steps.",
-              "The forget gate can keep a cell for hundreds of steps. What fails is not one number kept for long but all symbols and "
-              "their order in one state."),
+              "The forget gate can keep a cell for hundreds of steps. What fails is not one number kept for long but "
+              "all symbols and their order in one state."),
     },
     hints=("What does the decoder see of the source, and how large is it?",
            "Compare the size of that at length 4 and at length 30."),
@@ -471,20 +496,23 @@ def bottleneck():
 
 task = Exercise(
     "01.length_20", "The source's exercise: length 20, 16 symbols",
-    "Change the length to 20 and the vocabulary to 16, retrain the model of this lecture without attention, and give `reverse_20` a "
-    "function from sources (n, 20) to predicted tokens (n, 20), NumPy arrays of whole numbers. It is judged on 200 fresh sequences. "
-    "Guessing gets 1 token in 15; 30 % of the tokens pass, and then look at how many whole sequences are right.",
+    "Change the length to 20 and the vocabulary to 16, retrain the model of this lecture without attention, and give "
+    "`reverse_20` a function from sources (n, 20) to predicted tokens (n, 20), NumPy arrays of whole numbers. It is "
+    "judged on 200 fresh sequences. Guessing gets 1 token in 15; 30 % of the tokens pass, and then look at how many "
+    "whole sequences are right.",
     difficulty=2, minutes=15, points=2, kind="predictor", goal=0.30, seconds=20,
     sizes=(dict(n=200),), signature="reverse_20 = a function of source",
     symptoms=(
-        (0.10, "That is guessing. Are the symbols in training the ones that are predicted, 1 to 15, and is the source, not the target, given "
-               "to the model?"),
+        (0.10, "That is guessing. Are the symbols in training the ones that are predicted, 1 to 15, and is the source, "
+               "not the target, given to the model?"),
         (0.30, "It learns; train a few more epochs, or with a learning rate of 0.01."),
     ),
-    starter="# Train a model on reversal(2000, 20, 16), then:\n\nreverse_20 = ...   # a function from source (n, 20) to tokens (n, 20)\n",
+    starter="# Train a model on reversal(2000, 20, 16), then:\n\nreverse_20 = ...   # a function from source (n, 20) "
+            "to tokens (n, 20)\n",
     hints=(
         "The model's constructor takes the vocabulary size and the number of units; neither depends on the length.",
-        "In PyTorch: model = Seq2Seq(16, 64), then fit(model, (source, target), epochs=6, learning_rate=0.01, clip=1.0).",
+        "In PyTorch: model = Seq2Seq(16, 64), then fit(model, (source, target), epochs=6, learning_rate=0.01, "
+        "clip=1.0).",
         "The predictor turns the array into a tensor and back: lambda source: model.greedy(torch.from_numpy(source)).",
     ),
     solution="""import torch
@@ -499,8 +527,9 @@ fit(model, (source, target), epochs=6, learning_rate=0.01, clip=1.0)
 def reverse_20(source):
     return model.greedy(torch.from_numpy(source)).numpy()
 """,
-    explanation="About 35 % to 50 % of the tokens become right, nearly all at the beginning of the target, and not one whole sequence. "
-                "The first symbols to write are the last that were read; the others have been overwritten in the encoder's state.",
+    explanation="About 35 % to 50 % of the tokens become right, nearly all at the beginning of the target, and not one "
+                "whole sequence. The first symbols to write are the last that were read; the others have been "
+                "overwritten in the encoder's state.",
 )
 
 
@@ -522,14 +551,15 @@ def source_copied(source):
 
 @task.misconception
 def one_step_late(source):
-    """Your predictor is one step late: each token stands one place after its own. Is there a start symbol in the target, or the
-    input of a step in place of its output?"""
+    """Your predictor is one step late: each token stands one place after its own. Is there a start symbol in the
+    target, or the input of a step in place of its output?"""
     return np.roll(source[:, ::-1], 1, axis=1)
 
 
 @task.misconception
 def symbols_counted_from_zero(source):
-    """Every token is one too small. Symbols run from 1 to 15, since 0 is padding; was 1 taken off for the training and not put back?"""
+    """Every token is one too small. Symbols run from 1 to 15, since 0 is padding; was 1 taken off for the training and
+    not put back?"""
     return source[:, ::-1] - 1
 
 

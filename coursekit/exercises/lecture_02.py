@@ -25,26 +25,29 @@ task = Exercise(
            dict(kind="concat", batch=3, length=5, units=2), dict(kind="additive", batch=2, length=3, units=4),
            dict(kind="additive", batch=3, length=5, units=2)),
     returns={"scores": ("batch", "length")},
-    withhold=("coursekit.reference.dot_score", "coursekit.reference.general_score", "coursekit.reference.concat_score",
-              "coursekit.reference.additive_score", "coursekit.torch.LuongAttention", "coursekit.torch.BahdanauAttention",
-              "coursekit.keras.LuongAttention", "coursekit.keras.BahdanauAttention"),
+    withhold=(
+        "coursekit.reference.dot_score", "coursekit.reference.general_score", "coursekit.reference.concat_score",
+        "coursekit.reference.additive_score", "coursekit.torch.LuongAttention", "coursekit.torch.BahdanauAttention",
+        "coursekit.keras.LuongAttention", "coursekit.keras.BahdanauAttention",
+    ),
     hints=(
         "Each score is one number for each sequence and each of its values: (batch, length). Begin with the dot score.",
-        "W multiplies vectors of size units, so it acts on the last axis of values, never on the axis of time. values @ W.T does that.",
-        "In the concat score, W [q; h] is W₁q + W₂h, where W₁ is the left half of the columns of W and W₂ the right half. "
-        "The query needs an axis of length 1 to be added to every value.",
+        "W multiplies vectors of size units, so it acts on the last axis of values, never on the axis of time. values "
+        "@ W.T does that.",
+        "In the concat score, W [q; h] is W₁q + W₂h, where W₁ is the left half of the columns of W and W₂ the right "
+        "half. The query needs an axis of length 1 to be added to every value.",
         "The additive score is the concat score with b added inside the tanh.",
     ),
-    explanation="In the dot and the general score the query meets each value in a product, in the other two in a sum inside a tanh. "
-                "Concat and additive are the same function up to the bias b: what differs between Luong's and Bahdanau's models is "
-                "the wiring around the score.",
+    explanation="In the dot and the general score the query meets each value in a product, in the other two in a sum "
+                "inside a tanh. Concat and additive are the same function up to the bias b: what differs between "
+                "Luong's and Bahdanau's models is the wiring around the score.",
 )
 
 
 @task.reference
 def scores(kind, query, values, W, v, b):
-    """Scores (batch, length) of query (batch, units) and values (batch, length, units); kind is "dot", "general", "concat"
-    or "additive"; W (units, units) for "general" and (units, 2 * units) otherwise; v and b (units,)."""
+    """Scores (batch, length) of query (batch, units) and values (batch, length, units); kind is "dot", "general",
+    "concat" or "additive"; W (units, units) for "general" and (units, 2 * units) otherwise; v and b (units,)."""
     if kind == "dot":
         return np.einsum("bu,bsu->bs", query, values)
     if kind == "general":
@@ -65,8 +68,8 @@ def draw(rng, kind, batch, length, units):
 
 @task.misconception
 def W_applied_along_time(kind, query, values, W, v, b):
-    """In your general score W mixes the time steps. It fits only where the length happens to equal the units, and even there it
-    is another formula: W acts on the last axis of values, the units."""
+    """In your general score W mixes the time steps. It fits only where the length happens to equal the units, and even
+    there it is another formula: W acts on the last axis of values, the units."""
     if kind == "general":
         return np.einsum("bu,st,btu->bs", query, W, values)
     return scores(kind, query, values, W, v, b)
@@ -89,13 +92,14 @@ def W_forgotten(kind, query, values, W, v, b):
 def value_before_query(kind, query, values, W, v, b):
     """Your concat and additive scores use [h; q]. The query comes first: the left half of W's columns belongs to it."""
     half = W.shape[1] // 2
-    return scores(kind, query, values, W if kind == "general" else np.concatenate([W[:, half:], W[:, :half]], axis=1), v, b)
+    swapped = np.concatenate([W[:, half:], W[:, :half]], axis=1)
+    return scores(kind, query, values, W if kind == "general" else swapped, v, b)
 
 
 @task.misconception
 def tanh_forgotten(kind, query, values, W, v, b):
-    """The tanh is missing from your concat and additive scores. Without it vᵀW₁q would be the same for every value, and softmax
-    ignores what all scores share: the query would have no say."""
+    """The tanh is missing from your concat and additive scores. Without it vᵀW₁q would be the same for every value, and
+    softmax ignores what all scores share: the query would have no say."""
     if kind in ("dot", "general"):
         return scores(kind, query, values, W, v, b)
     half = W.shape[1] // 2
@@ -104,12 +108,13 @@ def tanh_forgotten(kind, query, values, W, v, b):
 
 @task.misconception
 def tanh_around_everything(kind, query, values, W, v, b):
-    """You apply tanh after v. It stands inside, on the vector of units: v weighs what comes out of it, and the score is not
-    confined to −1 … 1."""
+    """You apply tanh after v. It stands inside, on the vector of units: v weighs what comes out of it, and the score is
+    not confined to −1 … 1."""
     if kind in ("dot", "general"):
         return scores(kind, query, values, W, v, b)
     half = W.shape[1] // 2
-    return np.tanh((query @ W[:, :half].T @ v)[:, None] + values @ W[:, half:].T @ v + (b @ v if kind == "additive" else 0))
+    inside = (query @ W[:, :half].T @ v)[:, None] + values @ W[:, half:].T @ v
+    return np.tanh(inside + (b @ v if kind == "additive" else 0))
 
 
 @task.misconception
@@ -130,21 +135,24 @@ def weights_instead_of_scores(kind, query, values, W, v, b):
 
 task = Exercise(
     "02.masked_weights", "Weights with a mask",
-    "Write `masked_weights`: a softmax over the places that the mask allows. Places that are not allowed get weight 0, a row "
-    "without any allowed place is all zeros, and large scores do not overflow.",
+    "Write `masked_weights`: a softmax over the places that the mask allows. Places that are not allowed get weight 0, "
+    "a row without any allowed place is all zeros, and large scores do not overflow.",
     difficulty=3, minutes=15, points=3,
-    sizes=(dict(batch=2, length=3), dict(batch=3, length=5), dict(batch=4, length=6, offset=1000), dict(batch=5, length=7)),
+    sizes=(dict(batch=2, length=3), dict(batch=3, length=5), dict(batch=4, length=6, offset=1000),
+           dict(batch=5, length=7)),
     returns={"weights": ("batch", "length")},
     withhold=("coursekit.reference.softmax", "coursekit.torch.attention.masked_softmax", "keras.layers.Softmax"),
     hints=(
         "Softmax without a mask: exp(scores), divided by its sum over the row.",
         "A place that must not count has exp(score) = 0, that is, a score of minus infinity, before the sum is taken.",
-        "Subtracting the same number from all scores of a row changes no weight. Which number keeps exp from overflowing?",
+        "Subtracting the same number from all scores of a row changes no weight. Which number keeps exp from "
+        "overflowing?",
         "A row without an allowed place has the sum 0. Divide by 1 there: np.where(total == 0, 1, total).",
     ),
-    explanation="The mask acts before the softmax, so that the allowed places share the whole weight. Subtracting the largest allowed "
-                "score makes every exponent 0 or less; initial, a number below any score, stands in where nothing is allowed, so that no "
-                "infinity is subtracted from infinity. All powers of such a row are 0, and the guarded division leaves zeros.",
+    explanation="The mask acts before the softmax, so that the allowed places share the whole weight. Subtracting the "
+                "largest allowed score makes every exponent 0 or less; initial, a number below any score, stands in "
+                "where nothing is allowed, so that no infinity is subtracted from infinity. All powers of such a row "
+                "are 0, and the guarded division leaves zeros.",
     equivalent={
         "1 -> 2, in return powers / np.where(total == 0, 1, total)":
             "The 1 is used where the total is 0; all powers of such a row are 0, and 0 divided by 2 is 0 as well.",
@@ -154,7 +162,8 @@ task = Exercise(
 
 @task.reference
 def masked_weights(scores, mask):
-    """Weights (batch, length) of scores (batch, length) and a boolean mask (batch, length), True where attending is allowed."""
+    """Weights (batch, length) of scores (batch, length) and a boolean mask (batch, length), True where attending is
+    allowed."""
     lowered = np.where(mask, scores, -np.inf)
     largest = lowered.max(axis=1, keepdims=True, initial=-1e30)
     powers = np.exp(lowered - largest)
@@ -179,14 +188,15 @@ def softmax(scores, axis=-1):
 
 @task.misconception
 def mask_after_softmax(scores, mask):
-    """You set weights to 0 after the softmax, so that the rest no longer sums to 1: part of the weight went to places that do
-    not count. Mask the scores first."""
+    """You set weights to 0 after the softmax, so that the rest no longer sums to 1: part of the weight went to places
+    that do not count. Mask the scores first."""
     return softmax(scores) * mask
 
 
 @task.misconception
 def mask_upside_down(scores, mask):
-    """You keep what should go. In this course True means "may attend" (PyTorch's nn.MultiheadAttention has it the other way round)."""
+    """You keep what should go. In this course True means "may attend" (PyTorch's nn.MultiheadAttention has it the other
+    way round)."""
     return masked_weights(scores, ~mask)
 
 
@@ -198,22 +208,23 @@ def masked_scores_set_to_zero(scores, mask):
 
 @task.misconception
 def nan_where_nothing_is_allowed(scores, mask):
-    """Where a row has no allowed place you get NaN, from 0 divided by 0 or from minus infinity less itself. One such row
-    spoils all gradients of a batch: give it zeros."""
+    """Where a row has no allowed place you get NaN, from 0 divided by 0 or from minus infinity less itself. One such
+    row spoils all gradients of a batch: give it zeros."""
     with np.errstate(invalid="ignore"):
         return softmax(np.where(mask, scores, -np.inf))
 
 
 @task.misconception
 def evenly_where_nothing_is_allowed(scores, mask):
-    """Where a row has no allowed place you spread the weight evenly over places that do not count. Its weights are all 0."""
+    """Where a row has no allowed place you spread the weight evenly over places that do not count. Its weights are all
+    0."""
     return softmax(np.where(mask, scores, -1e30))
 
 
 @task.misconception
 def exp_overflows(scores, mask):
-    """Your formula is right for small scores; large ones overflow in exp and give infinity over infinity. Subtract the largest
-    allowed score of the row first: that changes no weight."""
+    """Your formula is right for small scores; large ones overflow in exp and give infinity over infinity. Subtract the
+    largest allowed score of the row first: that changes no weight."""
     with np.errstate(over="ignore", invalid="ignore"):
         powers = np.exp(np.where(mask, scores, -np.inf))
         total = powers.sum(axis=-1, keepdims=True)
@@ -240,8 +251,8 @@ task = Exercise(
         "A weight multiplies a whole vector, so weights need one more axis at the end: weights[:, :, None].",
         "Which axis is summed over? The result has one vector per sequence, so the axis of time goes.",
     ),
-    explanation="The weights are a distribution over time steps, and the context is the mean of the states under it. As a matrix product, "
-                "each sequence multiplies a row (1, length) by its values (length, units).",
+    explanation="The weights are a distribution over time steps, and the context is the mean of the states under it. "
+                "As a matrix product, each sequence multiplies a row (1, length) by its values (length, units).",
 )
 
 
@@ -270,7 +281,8 @@ def divided_by_the_length(weights, values):
 
 @task.misconception
 def only_the_largest_weight(weights, values):
-    """You pick the value with the largest weight. That is hard attention, which has no gradient; here every value takes part with its weight."""
+    """You pick the value with the largest weight. That is hard attention, which has no gradient; here every value takes
+    part with its weight."""
     return values[np.arange(len(values)), weights.argmax(axis=1)]
 
 
@@ -291,8 +303,9 @@ def summed_over_the_units(weights, values):
 
 task = Exercise(
     "02.attentional_vector", "Luong's attentional vector",
-    "In Luong's wiring the decoder steps first and then looks back; context and state are joined to the attentional vector "
-    "$\\tanh(W [c; h])$. Write it as a class, an `nn.Module` or a Keras layer, whose `W` is a linear layer without bias.",
+    "In Luong's wiring the decoder steps first and then looks back; context and state are joined to the attentional "
+    "vector $\\tanh(W [c; h])$. Write it as a class, an `nn.Module` or a Keras layer, whose `W` is a linear layer "
+    "without bias.",
     difficulty=2, minutes=10, points=2, kind="class",
     sizes=(dict(batch=1, units=2), dict(batch=2, units=3), dict(batch=5, units=4)),
     returns={"attentional": ("batch", "units")},
@@ -301,8 +314,8 @@ task = Exercise(
         "[c; h] has size 2 · units: concatenate along the last axis, the context first.",
         "W is nn.Linear(2 * units, units, bias=False), or Dense(units, use_bias=False) in Keras.",
     ),
-    explanation="W mixes what the decoder knows with what it has just looked up, and tanh bounds the result. The logits are read from "
-                "this vector, not from h.",
+    explanation="W mixes what the decoder knows with what it has just looked up, and tanh bounds the result. The "
+                "logits are read from this vector, not from h.",
 )
 
 
@@ -327,8 +340,8 @@ def draw(rng, batch, units):
 
 @task.misconception
 class state_before_context(AttentionalVector):
-    """You join [h; c]. The context comes first: the left half of W's columns belongs to it. A model trained with one order
-    does not work with the other."""
+    """You join [h; c]. The context comes first: the left half of W's columns belongs to it. A model trained with one
+    order does not work with the other."""
 
     def forward(self, context, state):
         return super().forward(state, context)
@@ -363,8 +376,9 @@ class relu_for_tanh(AttentionalVector):
 
 task = Exercise(
     "02.alignment", "How mirrored is the alignment?",
-    "In the reversal task, step t of the target is symbol length − 1 − t of the source. Write `alignment`, which measures attention weights "
-    "against that: `hits`, the share of steps whose largest weight is on the mirrored place, and `mass`, the mean weight there.",
+    "In the reversal task, step t of the target is symbol length − 1 − t of the source. Write `alignment`, which "
+    "measures attention weights against that: `hits`, the share of steps whose largest weight is on the mirrored "
+    "place, and `mass`, the mean weight there.",
     difficulty=3, minutes=15, points=3, framework="torch",
     sizes=(dict(batch=2, length=3), dict(batch=3, length=5), dict(batch=5, length=4)),
     returns={"hits": (), "mass": ()},
@@ -373,18 +387,21 @@ task = Exercise(
         "The mirrored places are length − 1, length − 2, …, 0: torch.arange(length - 1, -1, -1), or a flipped arange.",
         "weights[:, steps, places] with two lists of the same length picks one weight for each step.",
     ),
-    explanation="Both are means over the batch and all steps. hits asks only which weight is largest, mass how much of the attention is there; "
-                "a map can have few hits and still give right predictions, since neighbouring states hold the symbol too.",
+    explanation="Both are means over the batch and all steps. hits asks only which weight is largest, mass how much of "
+                "the attention is there; a map can have few hits and still give right predictions, since neighbouring "
+                "states hold the symbol too.",
     equivalent={
         "0 -> -1, in mirrored = steps.flip(0)": "steps has a single axis, which is axis 0 and axis −1.",
-        "1 -> 2, in steps = torch.arange(weights.shape[1])": "There are as many steps as symbols, so axes 1 and 2 have one size.",
+        "1 -> 2, in steps = torch.arange(weights.shape[1])": "There are as many steps as symbols, so axes 1 and 2 have "
+                                                             "one size.",
     },
 )
 
 
 @task.reference
 def alignment(weights):
-    """hits and mass, two numbers, of weights (batch, steps, length), a tensor with as many steps as the source has symbols."""
+    """hits and mass, two numbers, of weights (batch, steps, length), a tensor with as many steps as the source has
+    symbols."""
     steps = torch.arange(weights.shape[1])
     mirrored = steps.flip(0)
     hits = (weights.argmax(dim=-1) == mirrored).float().mean()
@@ -395,7 +412,8 @@ def alignment(weights):
 def draw(rng, batch, length):
     mirror, beside = np.eye(length)[::-1], np.eye(length, k=-1)[::-1]
     # Some steps look at the mirrored place, some beside it, some at the diagonal, and no sequence is like another.
-    scores = 0.3 * rng.normal(size=(batch, length, length)) + 1.5 * mirror + rng.random((batch, length, 1)) * 2.5 * beside
+    scores = 0.3 * rng.normal(size=(batch, length, length)) + 1.5 * mirror
+    scores += 2.5 * rng.random((batch, length, 1)) * beside
     scores[0, 0] = np.eye(length)[0]
     scores[-1] = 0.3 * rng.normal(size=(length, length)) + 1.5 * np.eye(length)
     return {"weights": softmax(scores)}
@@ -403,31 +421,32 @@ def draw(rng, batch, length):
 
 @task.misconception
 def main_diagonal(weights):
-    """You compare with the diagonal that runs from the first place to the last. The target is the source reversed: step 0 belongs to
-    the last place."""
+    """You compare with the diagonal that runs from the first place to the last. The target is the source reversed: step
+    0 belongs to the last place."""
     steps = torch.arange(weights.shape[1])
     return (weights.argmax(dim=-1) == steps).float().mean(), weights[:, steps, steps].mean()
 
 
 @task.misconception
 def largest_over_the_steps(weights):
-    """You take the largest weight of each source place over the steps. The weights of one step lie on the last axis: which
-    place does each step look at most?"""
+    """You take the largest weight of each source place over the steps. The weights of one step lie on the last axis:
+    which place does each step look at most?"""
     steps = torch.arange(weights.shape[1])
     return (weights.argmax(dim=1) == steps.flip(0)).float().mean(), weights[:, steps, steps.flip(0)].mean()
 
 
 @task.misconception
 def averaged_before_argmax(weights):
-    """You average the batch first and look for the largest weight of the mean map. A map that is right on average may be right
-    in no sequence: compare each sequence, then average."""
+    """You average the batch first and look for the largest weight of the mean map. A map that is right on average may
+    be right in no sequence: compare each sequence, then average."""
     steps = torch.arange(weights.shape[1])
     return (weights.mean(dim=0).argmax(dim=-1) == steps.flip(0)).float().mean(), weights[:, steps, steps.flip(0)].mean()
 
 
 @task.misconception
 def mass_summed_up(weights):
-    """Your mass is a sum over the steps, averaged over the batch. Asked for is the weight of a step on average, between 0 and 1."""
+    """Your mass is a sum over the steps, averaged over the batch. Asked for is the weight of a step on average, between
+    0 and 1."""
     steps = torch.arange(weights.shape[1])
     hits, mass = alignment(weights)
     return hits, mass * len(steps)
@@ -435,7 +454,8 @@ def mass_summed_up(weights):
 
 @task.misconception
 def one_place_off(weights):
-    """You compare with length − t. Places count from 0, so the last is length − 1, and step t belongs to length − 1 − t."""
+    """You compare with length − t. Places count from 0, so the last is length − 1, and step t belongs to length − 1 −
+    t."""
     length = weights.shape[1]
     steps = torch.arange(length)
     place = length - steps
@@ -451,15 +471,17 @@ task = Exercise(
     difficulty=1, minutes=3, points=1, kind="choice",
     options={
         "a": ("The state before the step, since the context is an input of the step.",
-              "Attend, then step: the context of step t is joined to the LSTM's input, so it must be known before the LSTM runs, and only the "
-              "state of step t − 1 exists then."),
+              "Attend, then step: the context of step t is joined to the LSTM's input, so it must be known before the "
+              "LSTM runs, and only the state of step t − 1 exists then."),
         "b": ("The state after the step, as in Luong's wiring.",
-              "Luong steps first and attends with the new state. In Bahdanau's wiring the LSTM's input contains the context: the new state "
-              "cannot exist before it."),
+              "Luong steps first and attends with the new state. In Bahdanau's wiring the LSTM's input contains the "
+              "context: the new state cannot exist before it."),
         "c": ("The encoder's last state, in every step.",
-              "The decoder begins from that state, but if it were the query of every step, all steps would attend alike."),
+              "The decoder begins from that state, but if it were the query of every step, all steps would attend "
+              "alike."),
         "d": ("The encoder state at place t.",
-              "Encoder states are what is attended to. Tying step t to place t would write the alignment down in place of learning it."),
+              "Encoder states are what is attended to. Tying step t to place t would write the alignment down in place "
+              "of learning it."),
     },
     hints=("Write down one step in order: what does the LSTM need as its input?",
            "Which states exist before the LSTM of step t has run?"),
@@ -477,22 +499,26 @@ def query_state():
 
 task = Exercise(
     "02.length_100", "Capstone: length 100 in two minutes",
-    "Reverse sequences of 100 symbols out of 19 (`reversal(2000, 100, 20)`). Train for at most 120 seconds and give `reverse_100` the pair "
-    "(predictor, seconds): a function from sources (n, 100) to predicted tokens (n, 100), NumPy arrays of whole numbers, and the seconds its "
-    "training took (`fit(...).seconds`). It passes with 99 % of the tokens of 50 fresh sequences.",
+    "Reverse sequences of 100 symbols out of 19 (`reversal(2000, 100, 20)`). Train for at most 120 seconds and give "
+    "`reverse_100` the pair (predictor, seconds): a function from sources (n, 100) to predicted tokens (n, 100), NumPy "
+    "arrays of whole numbers, and the seconds its training took (`fit(...).seconds`). It passes with 99 % of the "
+    "tokens of 50 fresh sequences.",
     difficulty=5, minutes=45, points=5, kind="predictor", goal=0.99, limit=120, seconds=30,
     sizes=(dict(n=50),), signature="reverse_100 = (a function of source, seconds)",
     symptoms=(
-        (0.20, "Attention alone stalls here: a state does not say at which place it stands, and the symbols repeat. What could tell it?"),
+        (0.20, "Attention alone stalls here: a state does not say at which place it stands, and the symbols repeat. "
+               "What could tell it?"),
         (0.90, "It has begun to find the alignment. Is the gradient clipped, and the learning rate not above 0.01?"),
         (0.99, "Nearly: a stop rule such as reached(\"val_token_accuracy\", 0.99) trains until it is there."),
     ),
-    starter="# Train for at most 120 seconds on reversal(2000, 100, 20), then:\n\nreverse_100 = (..., ...)   # a function from source (n, 100) "
-            "to tokens (n, 100), and the seconds\n",
+    starter="# Train for at most 120 seconds on reversal(2000, 100, 20), then:\n\nreverse_100 = (..., ...)   # a "
+            "function from source (n, 100) to tokens (n, 100), and the seconds\n",
     hints=(
         "Look at the map of a model that stalls at length 100. Does it know where it is looking?",
-        "Tell the encoder and the decoder the position: Seq2Seq takes position_units, the number of sinusoids that are joined to each input.",
-        "Luong's wiring, dot scores, 32 units, 16 position units, batches of 50, learning rate 0.01, clip 1.0: about 5 epochs.",
+        "Tell the encoder and the decoder the position: Seq2Seq takes position_units, the number of sinusoids that are "
+        "joined to each input.",
+        "Luong's wiring, dot scores, 32 units, 16 position units, batches of 50, learning rate 0.01, clip 1.0: about 5 "
+        "epochs.",
     ),
     solution="""import torch
 from coursekit.datasets import reversal
@@ -505,8 +531,8 @@ history = fit(model, train, validation, epochs=8, batch_size=50, learning_rate=0
 
 reverse_100 = (lambda source: model.greedy(torch.from_numpy(source)).numpy(), history.seconds)
 """,
-    explanation="With the position in its inputs, a state can ask for a place and not only for a symbol, and mirroring becomes a function of "
-                "position alone. Lecture 04 takes these sinusoids apart.",
+    explanation="With the position in its inputs, a state can ask for a place and not only for a symbol, and mirroring "
+                "becomes a function of position alone. Lecture 04 takes these sinusoids apart.",
 )
 
 
@@ -534,7 +560,8 @@ def one_step_late(source):
 
 @task.misconception
 def symbols_counted_from_zero(source):
-    """Every token is one too small. Symbols run from 1 to 19, since 0 is padding; was 1 taken off for the training and not put back?"""
+    """Every token is one too small. Symbols run from 1 to 19, since 0 is padding; was 1 taken off for the training and
+    not put back?"""
     return source[:, ::-1] - 1
 
 

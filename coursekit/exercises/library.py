@@ -18,7 +18,7 @@ def find(id):
     lecture = str(id).partition(".")[0]
     known = {exercise.task.id: exercise for exercise in exercises(lecture)} if lecture in lectures() else {}
     if id not in known:
-        there = f"lecture {lecture} has {', '.join(known)}" if known else f"there are the lectures {', '.join(lectures())}"
+        there = f"lecture {lecture} has {', '.join(known)}" if known else f"the lectures are {', '.join(lectures())}"
         raise ValueError(f"unknown exercise {id!r}: {there}")
     return known[id]
 

@@ -10,14 +10,16 @@ from coursekit.exercises.call import describe
 from coursekit.exercises.card import Card, show, show_card, verdict_card
 from coursekit.exercises.exercise import examine
 
-MODULES = ("np", "numpy", "torch", "nn", "F", "tf", "keras", "ops", "math", "coursekit")  # names that notebooks give to modules
+# The names that notebooks give to modules.
+MODULES = ("np", "numpy", "torch", "nn", "F", "tf", "keras", "ops", "math", "coursekit")
 
 
 def check(id, obj=None):
     """Check the exercise `id` and show a card: passed, or which mistake it is, or what differs first.
 
     The learner's object is the one of the exercise's name in the notebook or script that calls; `obj` is checked
-    instead if it is given. Raises ValueError for an unknown exercise, and nothing else whatever the learner's code does.
+    instead if it is given. Raises ValueError for an unknown exercise, and nothing else, whatever the learner's code
+    does.
     """
     exercise = library.find(id)
     namespace = sys._getframe(1).f_globals
@@ -48,7 +50,8 @@ def notes(task, namespace):
              for name in MODULES if name in namespace and not isinstance(namespace[name], ModuleType)]
     lines = [node.lineno for node in definitions(namespace.get(task.name)) if node.name == task.name]
     if len(lines) > 1:
-        found.append(f"Note: {task.name} is defined {len(lines)} times (lines {', '.join(map(str, lines))}); the last one counts.")
+        found.append(f"Note: {task.name} is defined {len(lines)} times (lines {', '.join(map(str, lines))}); "
+                     "the last one counts.")
     return found
 
 
@@ -68,7 +71,8 @@ def hint(id):
     task = library.find(id).task
     shown = progress.load().get(id, {}).get("hints", 0)
     if shown >= len(task.hints):
-        show_card(Card("note", f"{id} {task.title}", "no further hints", [f'The worked solution: coursekit.solution("{id}")']))
+        worked = f'The worked solution: coursekit.solution("{id}")'
+        show_card(Card("note", f"{id} {task.title}", "no further hints", [worked]))
         return
     progress.update(id, hints=shown + 1)
     show_card(Card("note", f"{id} {task.title}", f"hint {shown + 1} of {len(task.hints)}", [task.hints[shown]]))

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from coursekit.exercises import library
-from coursekit.exercises.card import Block, Card, show_card
+from coursekit.exercises.card import Block, Card, points, show_card
 
 
 def location():
@@ -56,7 +56,6 @@ def progress():
             earned, total = earned + passed * task.points, total + task.points
             following = following or (None if passed else task)
             state = "[done]" if passed else "[tried]" if task.id in stored else "[    ]"
-            lines.append(f"  {state:7} {task.id:24} {task.points} point{'s' if task.points > 1 else ' '}  "
-                         f"difficulty {task.difficulty}  {task.minutes:3} min  {task.title}")
+            lines.append(f"  {state:7} {task.id:22} {points(task):8} {task.minutes:3} min  {task.title}")
     ahead = f"Next: {following.id}, {following.title}." if following else "Everything is done."
     show_card(Card("note", "Your progress", f"{earned} of {total} points", [ahead, Block("\n".join(lines))]))

@@ -3,6 +3,7 @@
 import time
 
 from coursekit.exercises import library
+from coursekit.exercises.card import points
 from coursekit.exercises.compare import mistakes
 from coursekit.exercises.exercise import examine
 
@@ -17,10 +18,12 @@ def try_out(id, seeds=20):
     exec(task.starter, starter)
     rows = [("reference", "passed", [verdict_on(exercise, exercise.right, seed) for seed in range(seeds)]),
             ("starter", "not attempted", [examine(exercise, starter, seed).status for seed in range(seeds)])]
-    rows += [(name, name, [verdict_on(exercise, definition, seed) for seed in range(seeds)]) for name, definition in exercise.wrong.items()]
+    rows += [(name, name, [verdict_on(exercise, definition, seed) for seed in range(seeds)])
+             for name, definition in exercise.wrong.items()]
     for who, wanted, verdicts in rows:
         other = sorted(set(verdicts) - {wanted})
-        print(f"  {'ok ' if not other else 'BAD'} {who:38} {verdicts.count(wanted):3} of {seeds}" + (f"  also: {'; '.join(other)}" if other else ""))
+        mark, share = "BAD" if other else "ok ", f"{verdicts.count(wanted):3} of {seeds}"
+        print(f"  {mark} {who:38} {share}  {'; '.join(other)}".rstrip())
     print(f"  one check takes {(time.perf_counter() - started) / seeds / len(rows):.3f} s")
     return all(set(verdicts) == {wanted} for _, wanted, verdicts in rows)
 
@@ -39,8 +42,8 @@ def cells(id):
     """The exercise as three cells of a notebook in py:percent: what is asked, the starter, the check."""
     task = library.find(id).task
     stars = "●" * task.difficulty + "○" * (5 - task.difficulty)
-    asked = [f"### Exercise {task.id}: {task.title}", "", f"Difficulty {stars} ({task.difficulty} of 5), about {task.minutes} minutes, "
-             f"{task.points} point{'s' if task.points > 1 else ''}", "", *task.text.splitlines()]
+    asked = [f"### Exercise {task.id}: {task.title}", "", f"Difficulty {stars} ({task.difficulty} of 5), "
+             f"about {task.minutes} minutes, {points(task)}", "", *task.text.splitlines()]
     asked += ["", *(f"- **{letter}** {text}" for letter, (text, _) in task.options.items())] if task.options else []
     markdown = "\n".join(f"# {line}".rstrip() for line in asked)
     return f'# %% [markdown]\n{markdown}\n\n# %%\n{task.starter.rstrip()}\n\n# %%\ncoursekit.check("{task.id}")\n'

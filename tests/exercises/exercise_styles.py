@@ -149,8 +149,8 @@ def loops(x, h, c, W, U, b):
     new_h, new_c = np.empty((batch, units)), np.empty((batch, units))
     for n in range(batch):
         for u in range(units):
-            z = [sum(x[n, k] * W[k, u + j * units] for k in range(x.shape[1])) + sum(h[n, k] * U[k, u + j * units] for k in range(units))
-                 + b[u + j * units] for j in range(4)]
+            z = [b[j] + sum(x[n, k] * W[k, j] for k in range(x.shape[1])) + sum(h[n, k] * U[k, j] for k in range(units))
+                 for j in range(u, 4 * units, units)]
             new_c[n, u] = sigmoid(z[1]) * c[n, u] + sigmoid(z[0]) * np.tanh(z[2])
             new_h[n, u] = sigmoid(z[3]) * np.tanh(new_c[n, u])
     return new_h, new_c
@@ -216,7 +216,8 @@ def masked_arrays(predicted, target):
 @style("01.accuracies")
 def weighted_average(predicted, target):
     real = target > 0
-    return [float(np.average(predicted == target, weights=real)), float(np.mean([np.array_equal(p[r], t[r]) for p, t, r in zip(predicted, target, real)]))]
+    exact = [np.array_equal(p[r], t[r]) for p, t, r in zip(predicted, target, real)]
+    return [float(np.average(predicted == target, weights=real)), float(np.mean(exact))]
 
 
 # 01.encoder_weights
@@ -263,7 +264,7 @@ def matmul(kind, query, values, W, v, b):
 
 @style("02.four_scores")
 def torch_linear(kind, query, values, W, v, b):
-    query, values, W, v, b = (torch.from_numpy(array).requires_grad_() for array in (query.copy(), values.copy(), W.copy(), v.copy(), b.copy()))
+    query, values, W, v, b = (torch.tensor(array, requires_grad=True) for array in (query, values, W, v, b))
     if kind == "dot":
         return torch.bmm(values, query.unsqueeze(2)).squeeze(2)
     if kind == "general":
@@ -369,7 +370,8 @@ def dot_in_single_precision(weights, values):
 
 @style("02.context_vector")
 def plain_python(weights, values):
-    return [[sum(w * h[u] for w, h in zip(row, states)) for u in range(len(states[0]))] for row, states in zip(weights.tolist(), values.tolist())]
+    return [[sum(weight * state[u] for weight, state in zip(row, states)) for u in range(len(states[0]))]
+            for row, states in zip(weights.tolist(), values.tolist())]
 
 
 # 02.attentional_vector
@@ -439,7 +441,8 @@ def keras_styles():
             self.W = self.add_weight(shape=(self.units, 2 * self.units), name="W")
 
         def call(self, context, state):
-            return keras.ops.tanh(keras.ops.einsum("bi,ui->bu", keras.ops.concatenate([context, state]  , axis=1), self.W))
+            joined = keras.ops.concatenate([context, state], axis=1)
+            return keras.ops.tanh(keras.ops.einsum("bi,ui->bu", joined, self.W))
 
     return [WithDense, WithAWeight]
 

@@ -1,4 +1,4 @@
-"""What learners' code does besides being right or wrong: each gets a card that says what happened, and check never raises."""
+"""What learners' code does besides being right or wrong: a card says what happened, and check never raises."""
 
 import os
 import sys
@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from coursekit.exercises import library
-from coursekit.exercises.call import Case, call, plain
+from coursekit.exercises.call import Case, call
 from coursekit.exercises.exercise import examine
 from coursekit.exercises.notebook import check
+from coursekit.exercises.plain import plain
 
 
 def context(definition, capsys):
@@ -143,7 +144,7 @@ def test_exception_is_shown_with_the_learners_own_line(capsys):
     assert "ValueError: all input arrays must have the same shape" in printed and "stack(arrays" not in printed
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), BaseException("out"), RecursionError()])
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), BaseException("out")])
 def test_any_exception_is_an_answer(error, capsys):
     def context_vector(weights, values):
         raise error
@@ -217,7 +218,7 @@ def test_floods_of_output_are_kept_short(capsys):
 
 def test_name_missing_and_wrong_kind(capsys):
     check("02.context_vector")
-    assert "There is no context_vector in this notebook. Run the cell that defines context_vector(weights, values)." in capsys.readouterr().out
+    assert "Run the cell that defines context_vector(weights, values)." in capsys.readouterr().out
     assert "is an object of type int, expected a function" in context(3, capsys)
     assert "is the class Case, expected a function" in context(Case, capsys)
     check("02.attentional_vector", right)

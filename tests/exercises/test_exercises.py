@@ -1,4 +1,4 @@
-"""Every exercise keeps its promises: on 20 seeds the reference passes and every misconception is named, by its own name alone."""
+"""Every exercise keeps its promises: on 20 seeds the reference passes and each misconception is named, alone."""
 
 import ast
 from dataclasses import replace
@@ -59,7 +59,7 @@ def test_few_mutants_are_equivalent():
 
 
 def test_axes_have_different_sizes(exercise):
-    """An answer along the wrong axis must not fit by chance. One case may be square, to recognise a mistake that needs it."""
+    """An answer along the wrong axis must not fit by chance. One case may be square, for a mistake that needs it."""
     if exercise.kind not in ("function", "class"):
         return
     square = 0
@@ -117,4 +117,5 @@ def test_try_out_prints_a_table(capsys):
 
 def test_cells_hold_the_starter_and_the_check(exercise):
     text = cells(exercise.id)
-    assert exercise.starter.strip() in text and f'coursekit.check("{exercise.id}")' in text and f"### Exercise {exercise.id}" in text
+    assert f"### Exercise {exercise.id}: {exercise.title}" in text and exercise.starter.strip() in text
+    assert f'coursekit.check("{exercise.id}")' in text

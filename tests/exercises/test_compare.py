@@ -1,0 +1,77 @@
+"""Tolerances and messages against values worked out by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from coursekit.exercises.call import Case, Outcome
+from coursekit.exercises.compare import Question, judge, tolerance
+from coursekit.exercises.mutate import mutants
+
+EPS = 2.0 ** -23
+TASK = SimpleNamespace(kind="function", name="f", mistakes={}, returns={"y": ("batch", "units")})
+PAIR = SimpleNamespace(kind="function", name="f", mistakes={}, returns={"h": ("units",), "c": ("units",)})
+
+
+@pytest.mark.parametrize("function, x, condition", [
+    (lambda x: 3 * x, np.array([1.0, -2.0]), 6),  # |dy| = |y| δ, and y is at most 6
+    (lambda x: x ** 4, np.array([3.0]), 4 * 81),  # a power multiplies relative changes by its exponent
+    (lambda x: np.array(x.sum() - 1000), np.array([999.0, 1.5]), 1000.5),  # cancellation: far more than |y| = 0.5
+    (lambda x: np.ones(2), np.array([5.0]), 1),  # nothing moves, but the answer is rounded
+])
+def test_tolerance_is_eps_times_roundings_times_condition(function, x, condition):
+    case = Case({"x": x})
+    found = tolerance(lambda case: function(case.inputs["x"]), case, function(x))
+    # Random signs find the worst direction of two inputs in one of four tries or come close to it.
+    assert 0.99 * condition <= found / (EPS * (len(x) + 8)) <= 1.001 * condition
+
+
+def test_whole_numbers_are_exact():
+    assert tolerance(lambda case: case.inputs["x"], Case({"x": np.arange(3)}), np.arange(3)) == 0
+
+
+def verdict(expected, answer, task=TASK, **outcome):
+    question = Question(Case({}), {}, expected, 1e-6, {})
+    return judge(task, [question], [Outcome("answered", answer, **outcome)])
+
+
+def test_first_difference_names_axis_and_value():
+    expected = np.arange(6.0).reshape(2, 3)
+    answer = expected.copy()
+    answer[1, 2], answer[1, 0] = 9, 3.000002
+    assert verdict(expected, answer).text == ("y differs in 2 of 6 values, first at [batch 1, units 0]: "
+                                              "3.000002 came, expected 3.")
+    assert verdict(expected, expected + 9e-7).status == "passed"
+    assert verdict(expected, np.float32(expected)).status == "passed"
+    assert verdict(expected, expected.T).text == "y has shape (3, 2), expected (2, 3): axis 0 (batch) is 3, not 2."
+
+
+def test_parts_are_compared_by_name():
+    h, c = np.ones(2), np.zeros(2)
+    assert verdict((h, c), (h, c), PAIR).status == "passed"
+    assert verdict((h, c), np.stack([h, c]), PAIR).status == "passed"
+    assert verdict((h, c), (h, h), PAIR).text.startswith("c differs in 2 of 2 values, first at [units 0]: 1 came")
+    assert verdict((h, c), (h, c, c), PAIR).text == "Expected 2 values (h, c); a tuple of 3 came back."
+    assert verdict((h, c), h[:1], PAIR).text == "Expected 2 values (h, c); one value came back."
+
+
+def test_infinity_and_whole_tables():
+    inf = np.array([[np.inf, 1.0]])
+    assert verdict(inf, inf).status == "passed"
+    assert verdict(inf, -inf).status == "failed"
+    assert verdict(inf, np.array([[1e30, 1.0]])).status == "failed"
+
+
+def test_a_right_answer_that_changed_its_input_fails():
+    right = np.ones((1, 1))
+    assert verdict(right, right, changed=("x",)).status == "failed"
+
+
+def test_mutants_of_a_small_function():
+    source = "def f(a, b):\n    'doc 1'\n    return g(a, axis=1) - b[0]\n"
+    found = {mutant.change.split(", in ")[0] for mutant in mutants(source)}
+    assert found == {
+        "g(a, axis=1) - b[0] -> g(a, axis=1) + b[0]", "g(a, axis=1) - b[0] -> b[0] - g(a, axis=1)",
+        "g(a, axis=1) - b[0] -> g(a, axis=1)", "g(a, axis=1) - b[0] -> b[0]", "g(a, axis=1) -> a",
+        "g(a, axis=1) -> g(a)", "b[0] -> b", "1 -> 2", "1 -> 0", "0 -> 1", "0 -> -1"}
