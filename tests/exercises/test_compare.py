@@ -39,9 +39,9 @@ def verdict(expected, answer, task=TASK, **outcome):
 def test_first_difference_names_axis_and_value():
     expected = np.arange(6.0).reshape(2, 3)
     answer = expected.copy()
-    answer[1, 2], answer[1, 0] = 9, 3.000002
+    answer[1, 2], answer[1, 0] = 9, 3 + 2 ** -18
     assert verdict(expected, answer).text == ("y differs in 2 of 6 values, first at [batch 1, units 0]: "
-                                              "3.000002 came, expected 3.")
+                                              "3.0000038146972656 came, expected 3.")
     assert verdict(expected, expected + 9e-7).status == "passed"
     assert verdict(expected, np.float32(expected)).status == "passed"
     assert verdict(expected, expected.T).text == "y has shape (3, 2), expected (2, 3): axis 0 (batch) is 3, not 2."
