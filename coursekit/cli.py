@@ -33,6 +33,21 @@ def _parser():
 
     tables = commands.add_parser("tables", help="make the README's tables anew from data/results")
     tables.set_defaults(run=_tables)
+
+    exercise = commands.add_parser("exercise", help="try an exercise against its own misconceptions")
+    exercise.add_argument("id", help="such as 02.context_vector")
+    exercise.add_argument("--cells", action="store_true", help="print its notebook cells instead (py:percent)")
+    exercise.set_defaults(run=_exercise)
+
+    mutation = commands.add_parser("mutation", help="damage every reference, and print whether the checks notice")
+    mutation.add_argument("lectures", nargs="*", help="such as 01 02 (default: all)")
+    mutation.set_defaults(run=_mutation)
+
+    build = commands.add_parser("build", help="make a wheel for learners")
+    build.add_argument("--without-solutions", action="store_true", required=True,
+                       help="compiled cases in place of references and solutions (pip wheel makes the ordinary one)")
+    build.add_argument("--out", default="dist", help="the folder for the wheel (default: dist)")
+    build.set_defaults(run=_wheel)
     return parser
 
 
@@ -71,6 +86,28 @@ def _tables(args):
     from coursekit import results
 
     print("README.md has changed." if results.fill_readme() else "README.md is as stored.")
+    return 0
+
+
+def _exercise(args):
+    from coursekit.exercises import try_out
+
+    if args.cells:
+        print(try_out.cells(args.id))
+        return 0
+    return 0 if try_out.try_out(args.id) else 1
+
+
+def _mutation(args):
+    from coursekit.exercises.mutate import mutation_table
+
+    return 1 if any(row.gaps for row in mutation_table(args.lectures or None)) else 0
+
+
+def _wheel(args):
+    from coursekit.exercises.build import build_without_solutions
+
+    print(build_without_solutions(args.out))
     return 0
 
 
