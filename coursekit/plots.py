@@ -14,7 +14,7 @@ from coursekit.shapes import expect
 
 INCH = 100  # pixels on the page; the picture itself is stored sharper
 SHARPER = 1.5
-TICKS_PER_INCH = 4
+TICKS_PER_INCH = 5
 
 # Okabe and Ito (2008), without the yellow that white swallows; markers and dashes say the same without colour.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
