@@ -57,10 +57,13 @@ def problem(task, question, outcome):
     if outcome.status != "answered":
         return outcome.message
     found = COMPARE[task.kind](task, question, outcome.answer)
-    if found is None and outcome.changed:
-        return (f"The answer is right, but the call changed {' and '.join(outcome.changed)}, which belongs to whoever "
-                "called the function. Work on a copy, or build a new array.")
-    return found
+    if not outcome.changed:
+        return found
+    names = " and ".join(outcome.changed)
+    if found is None:
+        return (f"The answer is right, but the call changed {names}, which belongs to whoever called the function. "
+                "Work on a copy, or build a new array.")
+    return f"{found} The call also changed {names} in place, which may be why: work on a copy."
 
 
 def mistakes(task, questions, outcomes):

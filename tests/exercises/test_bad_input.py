@@ -122,6 +122,13 @@ def test_changed_inputs_are_reported(capsys):
 
     assert "the call changed values, which belongs to whoever called" in context(in_place, capsys)
 
+    def wrong_because_in_place(weights, values):
+        weights[0] = 0
+        return (weights[:, :, None] * values).sum(1)
+
+    shown = context(wrong_because_in_place, capsys)
+    assert "0 came, expected" in shown and "The call also changed weights in place" in shown
+
     def in_place_torch(weights):
         result = library.find("02.alignment").right(weights)
         weights.zero_()
