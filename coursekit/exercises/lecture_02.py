@@ -8,15 +8,77 @@ from coursekit.datasets import reversal
 from coursekit.exercises.call import Case
 from coursekit.exercises.exercise import Exercise
 
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The context vector
+
+task = Exercise(
+    "02.context_vector", "The context vector",
+    "Write `context_vector`, the sum of the values, each multiplied by its weight.",
+    difficulty=1, minutes=5, points=1,
+    sizes=(dict(batch=1, length=2, units=3), dict(batch=2, length=5, units=3), dict(batch=3, length=4, units=6)),
+    returns={"context": ("batch", "units")},
+    withhold=("coursekit.reference.context",),
+    hints=(
+        "A weight multiplies a whole vector, so weights need one more axis at the end: weights[:, :, None].",
+        "Which axis is summed over? The result has one vector per sequence, so the axis of time goes.",
+    ),
+    explanation="The weights are a distribution over time steps, and the context is the mean of the states under it. "
+                "As a matrix product, each sequence multiplies a row (1, length) by its values (length, units).",
+)
+
+
+@task.reference
+def context_vector(weights, values):
+    """The context (batch, units) of weights (batch, length) and values (batch, length, units)."""
+    return np.einsum("bs,bsu->bu", weights, values)
+
+
+@task.draw
+def draw(rng, batch, length, units):
+    return {"weights": softmax(rng.normal(size=(batch, length))), "values": rng.normal(size=(batch, length, units))}
+
+
+@task.misconception
+def plain_mean(weights, values):
+    """You average the values evenly and do not use the weights: every query would see the same context."""
+    return values.mean(axis=1)
+
+
+@task.misconception
+def divided_by_the_length(weights, values):
+    """Your context is too small by the factor length. The weights sum to 1 already: take a sum, not a mean."""
+    return (weights[:, :, None] * values).mean(axis=1)
+
+
+@task.misconception
+def only_the_largest_weight(weights, values):
+    """You pick the value with the largest weight. That is hard attention, which has no gradient; here every value takes
+    part with its weight."""
+    return values[np.arange(len(values)), weights.argmax(axis=1)]
+
+
+@task.misconception
+def not_summed(weights, values):
+    """You multiply but do not add up: the axis of time is still there. Sum over axis 1."""
+    return weights[:, :, None] * values
+
+
+@task.misconception
+def summed_over_the_units(weights, values):
+    """You sum over the units and keep the time. The context is a vector of units: sum over axis 1."""
+    return (weights[:, :, None] * values).sum(axis=2)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The four scores
 
 task = Exercise(
     "02.four_scores", "Four scores on one footing",
-    "Write `scores`, which compares a query with every value by one of four scores:\n\n"
-    "- `\"dot\"`: $q^\\top h_s$\n- `\"general\"`: $q^\\top W h_s$, with $W$ (units, units)\n"
-    "- `\"concat\"`: $v^\\top \\tanh(W [q; h_s])$, with $W$ (units, 2 · units)\n"
-    "- `\"additive\"`: $v^\\top \\tanh(W_1 q + W_2 h_s + b)$, with $W = [W_1\\; W_2]$\n\n"
+    "Write `attention_scores`, which compares a query with every value by one of four scores:\n\n"
+    "- `\"dot\"`: $q^\\top h_j$\n- `\"general\"`: $q^\\top W h_j$, with $W$ (units, units)\n"
+    "- `\"concat\"`: $v^\\top \\tanh(W [q; h_j])$, with $W$ (units, 2 · units)\n"
+    "- `\"additive\"`: $v^\\top \\tanh(W_1 q + W_2 h_j + b)$, with $W = [W_1\\; W_2]$\n\n"
     "All six arguments always come; a score ignores what it does not need.",
     difficulty=3, minutes=20, points=4,
     sizes=(dict(kind="dot", batch=2, length=5, units=3), dict(kind="dot", batch=3, length=2, units=4),
@@ -45,7 +107,7 @@ task = Exercise(
 
 
 @task.reference
-def scores(kind, query, values, W, v, b):
+def attention_scores(kind, query, values, W, v, b):
     """Scores (batch, length) of query (batch, units) and values (batch, length, units); kind is "dot", "general",
     "concat" or "additive"; W (units, units) for "general" and (units, 2 * units) otherwise; v and b (units,)."""
     if kind == "dot":
@@ -72,20 +134,20 @@ def W_applied_along_time(kind, query, values, W, v, b):
     there it is another formula: W acts on the last axis of values, the units."""
     if kind == "general":
         return np.einsum("bu,st,btu->bs", query, W, values)
-    return scores(kind, query, values, W, v, b)
+    return attention_scores(kind, query, values, W, v, b)
 
 
 @task.misconception
 def W_transposed(kind, query, values, W, v, b):
     """Your general score is hᵀ W q. In qᵀ W h the rows of W belong to the query and its columns to the value, as in
     query @ W, or W @ value."""
-    return scores(kind, query, values, W.T if kind == "general" else W, v, b)
+    return attention_scores(kind, query, values, W.T if kind == "general" else W, v, b)
 
 
 @task.misconception
 def W_forgotten(kind, query, values, W, v, b):
     """Your general score is the dot score: W does not enter it."""
-    return scores("dot" if kind == "general" else kind, query, values, W, v, b)
+    return attention_scores("dot" if kind == "general" else kind, query, values, W, v, b)
 
 
 @task.misconception
@@ -93,7 +155,7 @@ def value_before_query(kind, query, values, W, v, b):
     """Your concat and additive scores use [h; q]. The query comes first: the left half of W's columns belongs to it."""
     half = W.shape[1] // 2
     swapped = np.concatenate([W[:, half:], W[:, :half]], axis=1)
-    return scores(kind, query, values, W if kind == "general" else swapped, v, b)
+    return attention_scores(kind, query, values, W if kind == "general" else swapped, v, b)
 
 
 @task.misconception
@@ -101,7 +163,7 @@ def tanh_forgotten(kind, query, values, W, v, b):
     """The tanh is missing from your concat and additive scores. Without it vᵀW₁q would be the same for every value, and
     softmax ignores what all scores share: the query would have no say."""
     if kind in ("dot", "general"):
-        return scores(kind, query, values, W, v, b)
+        return attention_scores(kind, query, values, W, v, b)
     half = W.shape[1] // 2
     return (query @ W[:, :half].T @ v)[:, None] + values @ W[:, half:].T @ v + (b @ v if kind == "additive" else 0)
 
@@ -111,7 +173,7 @@ def tanh_around_everything(kind, query, values, W, v, b):
     """You apply tanh after v. It stands inside, on the vector of units: v weighs what comes out of it, and the score is
     not confined to −1 … 1."""
     if kind in ("dot", "general"):
-        return scores(kind, query, values, W, v, b)
+        return attention_scores(kind, query, values, W, v, b)
     half = W.shape[1] // 2
     inside = (query @ W[:, :half].T @ v)[:, None] + values @ W[:, half:].T @ v
     return np.tanh(inside + (b @ v if kind == "additive" else 0))
@@ -120,13 +182,13 @@ def tanh_around_everything(kind, query, values, W, v, b):
 @task.misconception
 def bias_forgotten(kind, query, values, W, v, b):
     """Your additive score is the concat score: the bias b, inside the tanh, is missing."""
-    return scores("concat" if kind == "additive" else kind, query, values, W, v, b)
+    return attention_scores("concat" if kind == "additive" else kind, query, values, W, v, b)
 
 
 @task.misconception
 def weights_instead_of_scores(kind, query, values, W, v, b):
     """You return weights: your rows sum to 1. Asked for are the scores, before the softmax."""
-    powers = np.exp(scores(kind, query, values, W, v, b))
+    powers = np.exp(attention_scores(kind, query, values, W, v, b))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
@@ -238,64 +300,35 @@ def sum_over_the_batch(scores, mask):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The context vector
+# A choice
 
 task = Exercise(
-    "02.context_vector", "The context vector",
-    "Write `context_vector`, the sum of the values, each multiplied by its weight.",
-    difficulty=1, minutes=5, points=1,
-    sizes=(dict(batch=1, length=2, units=3), dict(batch=2, length=5, units=3), dict(batch=3, length=4, units=6)),
-    returns={"context": ("batch", "units")},
-    withhold=("coursekit.reference.context",),
-    hints=(
-        "A weight multiplies a whole vector, so weights need one more axis at the end: weights[:, :, None].",
-        "Which axis is summed over? The result has one vector per sequence, so the axis of time goes.",
-    ),
-    explanation="The weights are a distribution over time steps, and the context is the mean of the states under it. "
-                "As a matrix product, each sequence multiplies a row (1, length) by its values (length, units).",
+    "02.wiring", "Which state asks?",
+    "In Bahdanau's wiring, which decoder state is the query of step t? Give `query_state` the letter.",
+    difficulty=1, minutes=3, points=1, kind="choice",
+    options={
+        "a": ("The state before the step, since the context is an input of the step.",
+              "Attend, then step: the context of step t is joined to the LSTM's input, so it must be known before the "
+              "LSTM runs, and only the state of step t − 1 exists then."),
+        "b": ("The state after the step, as in Luong's wiring.",
+              "Luong steps first and attends with the new state. In Bahdanau's wiring the LSTM's input contains the "
+              "context: the new state cannot exist before it."),
+        "c": ("The encoder's last state, in every step.",
+              "The decoder begins from that state, but if it were the query of every step, all steps would attend "
+              "alike."),
+        "d": ("The encoder state at place t.",
+              "Encoder states are what is attended to. Tying step t to place t would write the alignment down in place "
+              "of learning it."),
+    },
+    hints=("Write down one step in order: what does the LSTM need as its input?",
+           "Which states exist before the LSTM of step t has run?"),
+    explanation="Bahdanau: attend with the old state, then step. Luong: step, then attend with the new state.",
 )
 
 
 @task.reference
-def context_vector(weights, values):
-    """The context (batch, units) of weights (batch, length) and values (batch, length, units)."""
-    return np.einsum("bs,bsu->bu", weights, values)
-
-
-@task.draw
-def draw(rng, batch, length, units):
-    return {"weights": softmax(rng.normal(size=(batch, length))), "values": rng.normal(size=(batch, length, units))}
-
-
-@task.misconception
-def plain_mean(weights, values):
-    """You average the values evenly and do not use the weights: every query would see the same context."""
-    return values.mean(axis=1)
-
-
-@task.misconception
-def divided_by_the_length(weights, values):
-    """Your context is too small by the factor length. The weights sum to 1 already: take a sum, not a mean."""
-    return (weights[:, :, None] * values).mean(axis=1)
-
-
-@task.misconception
-def only_the_largest_weight(weights, values):
-    """You pick the value with the largest weight. That is hard attention, which has no gradient; here every value takes
-    part with its weight."""
-    return values[np.arange(len(values)), weights.argmax(axis=1)]
-
-
-@task.misconception
-def not_summed(weights, values):
-    """You multiply but do not add up: the axis of time is still there. Sum over axis 1."""
-    return weights[:, :, None] * values
-
-
-@task.misconception
-def summed_over_the_units(weights, values):
-    """You sum over the units and keep the time. The context is a vector of units: sum over axis 1."""
-    return (weights[:, :, None] * values).sum(axis=2)
+def query_state():
+    return "a"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -304,24 +337,24 @@ def summed_over_the_units(weights, values):
 task = Exercise(
     "02.attentional_vector", "Luong's attentional vector",
     "In Luong's wiring the decoder steps first and then looks back; context and state are joined to the attentional "
-    "vector $\\tanh(W [c; h])$. Write it as a class, an `nn.Module` or a Keras layer, whose `W` is a linear layer "
+    "vector $\\tanh(W [c; s])$. Write it as a class, an `nn.Module` or a Keras layer, whose `W` is a linear layer "
     "without bias.",
     difficulty=2, minutes=10, points=2, kind="class",
     sizes=(dict(batch=1, units=2), dict(batch=2, units=3), dict(batch=5, units=4)),
     returns={"attentional": ("batch", "units")},
     withhold=("coursekit.torch.Seq2Seq", "coursekit.keras.Seq2Seq"),
     hints=(
-        "[c; h] has size 2 · units: concatenate along the last axis, the context first.",
+        "[c; s] has size 2 · units: concatenate along the last axis, the context first.",
         "W is nn.Linear(2 * units, units, bias=False), or Dense(units, use_bias=False) in Keras.",
     ),
     explanation="W mixes what the decoder knows with what it has just looked up, and tanh bounds the result. The "
-                "logits are read from this vector, not from h.",
+                "logits are read from this vector, not from s.",
 )
 
 
 @task.reference
 class AttentionalVector(nn.Module):
-    """tanh(W [c; h]); W is linear, from 2 * units to units, without bias."""
+    """tanh(W [c; s]); W is linear, from 2 * units to units, without bias."""
 
     def __init__(self, units):
         super().__init__()
@@ -340,7 +373,7 @@ def draw(rng, batch, units):
 
 @task.misconception
 class state_before_context(AttentionalVector):
-    """You join [h; c]. The context comes first: the left half of W's columns belongs to it. A model trained with one
+    """You join [s; c]. The context comes first: the left half of W's columns belongs to it. A model trained with one
     order does not work with the other."""
 
     def forward(self, context, state):
@@ -349,7 +382,7 @@ class state_before_context(AttentionalVector):
 
 @task.misconception
 class tanh_left_out(AttentionalVector):
-    """The tanh is missing: your vector is W [c; h] itself."""
+    """The tanh is missing: your vector is W [c; s] itself."""
 
     def forward(self, context, state):
         return self.W(torch.cat([context, state], dim=-1))
@@ -357,7 +390,7 @@ class tanh_left_out(AttentionalVector):
 
 @task.misconception
 class tanh_before_W(AttentionalVector):
-    """You apply tanh to [c; h] and then W. It stands outside: tanh(W [c; h])."""
+    """You apply tanh to [c; s] and then W. It stands outside: tanh(W [c; s])."""
 
     def forward(self, context, state):
         return self.W(torch.tanh(torch.cat([context, state], dim=-1)))
@@ -376,8 +409,8 @@ class relu_for_tanh(AttentionalVector):
 
 task = Exercise(
     "02.alignment", "How mirrored is the alignment?",
-    "In the reversal task, step t of the target is symbol length − 1 − t of the source. Write `alignment`, which "
-    "measures attention weights against that: `hits`, the share of steps whose largest weight is on the mirrored "
+    "Counted from 0, the mirrored place of step t is length − 1 − t. Write `measure_alignment`, which returns two "
+    "numbers for a tensor of attention weights: `hits`, the share of steps whose largest weight is on the mirrored "
     "place, and `mass`, the mean weight there.",
     difficulty=3, minutes=15, points=3, framework="torch",
     sizes=(dict(batch=2, length=3), dict(batch=3, length=5), dict(batch=5, length=4)),
@@ -399,7 +432,7 @@ task = Exercise(
 
 
 @task.reference
-def alignment(weights):
+def measure_alignment(weights):
     """hits and mass, two numbers, of weights (batch, steps, length), a tensor with as many steps as the source has
     symbols."""
     steps = torch.arange(weights.shape[1])
@@ -448,7 +481,7 @@ def mass_summed_up(weights):
     """Your mass is a sum over the steps, averaged over the batch. Asked for is the weight of a step on average, between
     0 and 1."""
     steps = torch.arange(weights.shape[1])
-    hits, mass = alignment(weights)
+    hits, mass = measure_alignment(weights)
     return hits, mass * len(steps)
 
 
@@ -460,38 +493,6 @@ def one_place_off(weights):
     steps = torch.arange(length)
     place = length - steps
     return (weights.argmax(dim=-1) == place).float().mean(), weights[:, steps, place % length].mean()
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# A choice
-
-task = Exercise(
-    "02.wiring", "Which state asks?",
-    "In Bahdanau's wiring, which decoder state is the query of step t? Give `query_state` the letter.",
-    difficulty=1, minutes=3, points=1, kind="choice",
-    options={
-        "a": ("The state before the step, since the context is an input of the step.",
-              "Attend, then step: the context of step t is joined to the LSTM's input, so it must be known before the "
-              "LSTM runs, and only the state of step t − 1 exists then."),
-        "b": ("The state after the step, as in Luong's wiring.",
-              "Luong steps first and attends with the new state. In Bahdanau's wiring the LSTM's input contains the "
-              "context: the new state cannot exist before it."),
-        "c": ("The encoder's last state, in every step.",
-              "The decoder begins from that state, but if it were the query of every step, all steps would attend "
-              "alike."),
-        "d": ("The encoder state at place t.",
-              "Encoder states are what is attended to. Tying step t to place t would write the alignment down in place "
-              "of learning it."),
-    },
-    hints=("Write down one step in order: what does the LSTM need as its input?",
-           "Which states exist before the LSTM of step t has run?"),
-    explanation="Bahdanau: attend with the old state, then step. Luong: step, then attend with the new state.",
-)
-
-
-@task.reference
-def query_state():
-    return "a"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -524,12 +525,12 @@ task = Exercise(
 from coursekit.datasets import reversal
 from coursekit.torch import Seq2Seq, fit, reached
 
-train, validation = (tuple(torch.from_numpy(array) for array in reversal(n, 100, 20, seed=n)) for n in (2000, 200))
-model = Seq2Seq(20, 32, attention="dot", wiring="luong", position_units=16)
-history = fit(model, train, validation, epochs=8, batch_size=50, learning_rate=0.01, clip=1.0,
-              stop=reached("val_token_accuracy", 0.995))
+pair_100, check_100 = (tuple(torch.from_numpy(array) for array in reversal(n, 100, 20, seed=n)) for n in (2000, 200))
+model_100 = Seq2Seq(20, 32, attention="dot", wiring="luong", position_units=16)
+history_100 = fit(model_100, pair_100, check_100, epochs=8, batch_size=50, learning_rate=0.01, clip=1.0,
+                  stop=reached("val_token_accuracy", 0.995))
 
-reverse_100 = (lambda source: model.greedy(torch.from_numpy(source)).numpy(), history.seconds)
+reverse_100 = (lambda source: model_100.greedy(torch.from_numpy(source)).numpy(), history_100.seconds)
 """,
     explanation="With the position in its inputs, a state can ask for a place and not only for a symbol, and mirroring "
                 "becomes a function of position alone. Lecture 04 takes these sinusoids apart.",

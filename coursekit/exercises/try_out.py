@@ -1,6 +1,7 @@
 """For authors: try an exercise from the shell against its own misconceptions, and print its notebook cells."""
 
 import time
+from textwrap import wrap
 
 from coursekit.exercises import library
 from coursekit.exercises.card import points
@@ -45,5 +46,11 @@ def cells(id):
     asked = [f"### Exercise {task.id}: {task.title}", "", f"Difficulty {stars} ({task.difficulty} of 5), "
              f"about {task.minutes} minutes, {points(task)}", "", *task.text.splitlines()]
     asked += ["", *(f"- **{letter}** {text}" for letter, (text, _) in task.options.items())] if task.options else []
-    markdown = "\n".join(f"# {line}".rstrip() for line in asked)
+    markdown = "\n".join(f"# {part}".rstrip() for line in asked for part in wrapped(line))
     return f'# %% [markdown]\n{markdown}\n\n# %%\n{task.starter.rstrip()}\n\n# %%\ncoursekit.check("{task.id}")\n'
+
+
+def wrapped(line):
+    """The line of Markdown in parts of at most 118 characters; the parts of a list's entry stay in it."""
+    return wrap(line, 118, break_long_words=False, break_on_hyphens=False,
+                subsequent_indent="  " if line.startswith("- ") else "") or [""]

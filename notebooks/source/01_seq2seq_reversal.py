@@ -20,6 +20,10 @@
 #
 # **How to read it.** Where it says *predict*, stop and write your answer down before you run the cell. A wrong
 # prediction teaches more than a right one.
+#
+# **Exercises** stand at the ends of sections. Put your answer in place of `...`, run the cell and the one below it:
+# `coursekit.check` says whether it is right, and if not, which mistake it is. `coursekit.hint("01.one_hot")` and
+# `coursekit.solution("01.one_hot")` help on, `coursekit.progress()` shows what you have done. No other cell needs your answers.
 
 # %%
 try:
@@ -70,6 +74,27 @@ print("length 20, 15 symbols:", f"{15**20:.1e}")
 # section 9: when the test sequences are drawn from a small world, some of them have been seen in training.
 
 # %% [markdown]
+# ### Exercise 01.reversed_target: The pair of a padded batch
+#
+# Difficulty ●●○○○ (2 of 5), about 10 minutes, 2 points
+#
+# Sequences in one batch have different lengths; shorter ones are filled up with zeros at the end. Write
+# `reversed_target`, which reverses the symbols of each row and leaves the padding where it is: `[3, 1, 2, 0, 0]`
+# becomes `[2, 1, 3, 0, 0]`.
+
+# %%
+import numpy as np
+
+
+def reversed_target(source):
+    """Targets (batch, length) of padded sources (batch, length): each row's symbols reversed, its zeros still at the
+    end."""
+    ...
+
+# %%
+coursekit.check("01.reversed_target")
+
+# %% [markdown]
 # ## 2. Symbols as vectors
 #
 # Why not feed the number 8 as it is? Because then 8 would be twice 4, and near 7. Our symbols are names, not
@@ -117,6 +142,43 @@ print("width", slide.shape[1], "decodes to", one_hot_decode(slide).tolist())
 # %% [markdown]
 # `[2, 7, 1, 5]`: a column has been lost, the rows are nine wide instead of ten. Nobody sees it by eye. One line
 # of decoding does.
+
+# %% [markdown]
+# ### Exercise 01.one_hot: One-hot coding
+#
+# Difficulty ●○○○○ (1 of 5), about 5 minutes, 1 point
+#
+# Write `one_hot_vectors`, which does it for a whole batch: each token becomes a vector with a one at the token's place.
+# Tokens count from 0.
+
+# %%
+import numpy as np
+
+
+def one_hot_vectors(tokens, vocab_size):
+    """Vectors (batch, length, vocab_size), real numbers, of tokens (batch, length): 1 at the token's place, 0
+    elsewhere."""
+    ...
+
+# %%
+coursekit.check("01.one_hot")
+
+# %% [markdown]
+# ### Exercise 01.read_tokens: From a network's outputs back to tokens
+#
+# Difficulty ●○○○○ (1 of 5), about 5 minutes, 1 point
+#
+# A network puts out one probability per symbol and step. Write `read_tokens`, which says the most probable token of
+# each step.
+
+# %%
+def read_tokens(probabilities):
+    """Tokens (batch, length), whole numbers, of probabilities (batch, length, vocab_size): the most probable of each
+    step."""
+    ...
+
+# %%
+coursekit.check("01.read_tokens")
 
 # %% [markdown]
 # ## 3. When is a model good?
@@ -177,6 +239,23 @@ results.table(baselines(train, test, symbols=9), COLUMNS, caption="Right on the 
 #
 # Three sets, three jobs. The model learns from 2,000 training sequences. While it learns, we watch the 200
 # validation sequences. The 200 test sequences judge it when it is done.
+
+# %% [markdown]
+# ### Exercise 01.accuracies: Token accuracy and exact match
+#
+# Difficulty ●●○○○ (2 of 5), about 10 minutes, 2 points
+#
+# Write `accuracies`, which returns the share of tokens that are right and the share of sequences in which every token
+# is. The target is padded with 0; what is predicted at the padding counts for neither.
+
+# %%
+def accuracies(predicted, target):
+    """Token accuracy and exact match, two numbers, of predicted tokens (batch, length) against targets (batch, length)
+    padded with 0."""
+    ...
+
+# %%
+coursekit.check("01.accuracies")
 
 # %% [markdown]
 # ## 4. The encoder
@@ -255,6 +334,43 @@ print("h of [6, 1, 8, 2]:", np.round(encode([6, 1, 8, 2])[0][0, :4], 4))
 # %% [markdown]
 # The order is in the context: the two states differ although nothing has been trained yet. And the context has 32
 # numbers, whatever the length. That is the **bottleneck** of this architecture. Keep it in mind.
+
+# %% [markdown]
+# ### Exercise 01.lstm_step: One step of an LSTM, by hand
+#
+# Difficulty ●●●○○ (3 of 5), about 15 minutes, 3 points
+#
+# Write one step of the encoder's LSTM:
+#
+# $$i, f, g, o = xK + hR + b \qquad c' = \sigma(f)\,c + \sigma(i)\tanh(g) \qquad h' = \sigma(o)\tanh(c')$$
+#
+# The last axes of `K`, `R` and `b` hold the four blocks in the order input gate, forget gate, candidate, output gate.
+
+# %%
+import numpy as np
+
+
+def lstm_step(x, h, c, K, R, b):
+    """The next h and c, both (batch, units). x (batch, features), h and c (batch, units), K (features, 4 * units),
+    R (units, 4 * units), b (4 * units,)."""
+    ...
+
+# %%
+coursekit.check("01.lstm_step")
+
+# %% [markdown]
+# ### Exercise 01.encoder_weights: How many numbers does the encoder learn?
+#
+# Difficulty ●○○○○ (1 of 5), about 5 minutes, 1 point
+#
+# The encoder of this section is a Keras LSTM with 16 units that reads one-hot vectors of width 10. How many numbers
+# does it learn, biases included? Give `encoder_weights` that number.
+
+# %%
+encoder_weights = ...
+
+# %%
+coursekit.check("01.encoder_weights")
 
 # %% [markdown]
 # ## 5. One step of the decoder
@@ -554,6 +670,7 @@ print("[2, 8, 1, 6] →", one_hot_decode(model(np.array([example])))[0])
 # NBVAL_CHECK_OUTPUT
 print("tokens right, at least 0.94:", bool(measured["tokens"] >= 0.94))
 print("whole sequences right, at least 0.85:", bool(measured["sequences"] >= 0.85))
+
 # %% [markdown]
 # It reverses. And as section 3 said, whole sequences trail behind tokens.
 #
@@ -667,6 +784,25 @@ print("same symbol, at least 0.95 of tokens:", bool((greedy == predicted).mean()
 coursekit.weights.copy(model, twin)
 print("same symbol as Keras, all 800 tokens:",
       np.array_equal(twin.greedy(torch.from_numpy(test[0])), greedy))
+
+# %% [markdown]
+# ### Exercise 01.length_20: The slides' exercise: length 20
+#
+# Difficulty ●●○○○ (2 of 5), about 15 minutes, 2 points
+#
+# This exercise is the slides': change the length to 20 and the width of the vectors to 16, and retrain. Give
+# `reverse_20` a function from sources (n, 20) to predicted tokens (n, 20), NumPy arrays of whole numbers. Keras or
+# PyTorch, the units, and the epochs are up to you. It is judged on 200 fresh sequences: guessing gets 1 token in 15,
+# and 30 % of the tokens pass. Then look at how many whole sequences are right. The next section does the same, so try
+# it first.
+
+# %%
+# Train a model on reversal(2000, 20, 16), then:
+
+reverse_20 = ...   # a function from source (n, 20) to tokens (n, 20)
+
+# %%
+coursekit.check("01.length_20")
 
 # %% [markdown]
 # ## 10. Twenty symbols
@@ -878,6 +1014,26 @@ for row in sweep:
 # amount of data and one time limit. It does not show that no LSTM could do better.
 
 # %% [markdown]
+# ### Exercise 01.bottleneck: Why does accuracy fall with length?
+#
+# Difficulty ●○○○○ (1 of 5), about 3 minutes, 1 point
+#
+# With 64 units and no attention, nearly every token is right at length 4 and about half at length 20. Why? Give
+# `bottleneck` the letter.
+#
+# - **a** Longer sequences need a larger vocabulary.
+# - **b** All that the decoder learns of the source must fit into the encoder's last state, which does not grow with the
+#   length.
+# - **c** The decoder is fed its own predictions, and one mistake spoils the rest.
+# - **d** An LSTM cannot count beyond about ten steps.
+
+# %%
+bottleneck = ...
+
+# %%
+coursekit.check("01.bottleneck")
+
+# %% [markdown]
 # ## 12. What we did differently from the slides
 #
 # The task, the sizes and the training data's size are the slides'. These things are not, and each for a reason.
@@ -891,6 +1047,7 @@ for row in sweep:
 # | Output | probabilities | logits; softmax in the loss | numerically safer |
 # | While training | the slides do not say | a validation set | the test set chooses nothing |
 # | Reported | tokens, one run | tokens, whole sequences, seeds, baselines | sections 3 and 9 |
+#
 # The second row can be tried. `keras.Input` stands for a tensor whose numbers will come later.
 
 # %%

@@ -29,6 +29,10 @@
 # needed.
 #
 # **You need** lecture 01 (encoder, decoder, the reversal task) and matrix products.
+#
+# **Exercises** stand at the ends of sections. Put your answer in place of `...`, run the cell and the one below it:
+# `coursekit.check` says whether it is right, and if not, which mistake it is. `coursekit.hint("02.context_vector")` and
+# `coursekit.solution("02.context_vector")` help on, `coursekit.progress()` shows what you have done. No other cell needs your answers.
 
 # %%
 try:
@@ -133,6 +137,24 @@ query, values = q[np.newaxis], h[np.newaxis]  # a batch of one: (1, 2) and (1, 3
 by_package = reference.softmax(reference.dot_score(query, values))
 print("weights", by_package[0])
 print("context", reference.context(by_package, values)[0])
+
+# %% [markdown]
+# ### Exercise 02.context_vector: The context vector
+#
+# Difficulty ●○○○○ (1 of 5), about 5 minutes, 1 point
+#
+# Write `context_vector`, the sum of the values, each multiplied by its weight.
+
+# %%
+import numpy as np
+
+
+def context_vector(weights, values):
+    """The context (batch, units) of weights (batch, length) and values (batch, length, units)."""
+    ...
+
+# %%
+coursekit.check("02.context_vector")
 
 # %% [markdown]
 # ## 3. Four scores on one footing
@@ -246,7 +268,34 @@ for score in by_hand:
 # Three ways, the same numbers. With the same query and the same values the four scores disagree about which value matters:
 # dot and general prefer $h_3$, concat and additive prefer $h_2$. Nothing is wrong with that. Only training decides what $W$ and
 # $v$ should be.
+
+# %% [markdown]
+# ### Exercise 02.four_scores: Four scores on one footing
 #
+# Difficulty ●●●○○ (3 of 5), about 20 minutes, 4 points
+#
+# Write `attention_scores`, which compares a query with every value by one of four scores:
+#
+# - `"dot"`: $q^\top h_j$
+# - `"general"`: $q^\top W h_j$, with $W$ (units, units)
+# - `"concat"`: $v^\top \tanh(W [q; h_j])$, with $W$ (units, 2 · units)
+# - `"additive"`: $v^\top \tanh(W_1 q + W_2 h_j + b)$, with $W = [W_1\; W_2]$
+#
+# All six arguments always come; a score ignores what it does not need.
+
+# %%
+import numpy as np
+
+
+def attention_scores(kind, query, values, W, v, b):
+    """Scores (batch, length) of query (batch, units) and values (batch, length, units); kind is "dot", "general",
+    "concat" or "additive"; W (units, units) for "general" and (units, 2 * units) otherwise; v and b (units,)."""
+    ...
+
+# %%
+coursekit.check("02.four_scores")
+
+# %% [markdown]
 # ## 4. Two of the four are one function
 #
 # Concat and additive look different on paper. Are they?
@@ -370,7 +419,28 @@ print("keras.layers.Attention, all masked:", uniform.numpy()[0, 0])
 # %% [markdown]
 # With $-\infty$ you get NaN, which spreads to every weight of the model at the next update. Keras's own layer spreads the
 # attention evenly over the padding, as if it were text. Zero is the only answer that says "there was nothing".
+
+# %% [markdown]
+# ### Exercise 02.masked_weights: Weights with a mask
 #
+# Difficulty ●●●○○ (3 of 5), about 15 minutes, 3 points
+#
+# Write `masked_weights`: a softmax over the places that the mask allows. Places that are not allowed get weight 0, a
+# row without any allowed place is all zeros, and large scores do not overflow.
+
+# %%
+import numpy as np
+
+
+def masked_weights(scores, mask):
+    """Weights (batch, length) of scores (batch, length) and a boolean mask (batch, length), True where attending is
+    allowed."""
+    ...
+
+# %%
+coursekit.check("02.masked_weights")
+
+# %% [markdown]
 # ## 7. Two wirings
 #
 # A score compares a query with values. Which decoder state is the query, the one before the step or the one after it? And where
@@ -434,6 +504,51 @@ logits, attention_weights = in_torch(padded, mask=padded != 0, length=4, return_
 print("PyTorch equals Keras:        ", np.allclose(alone.detach(), luong(tokens), atol=1e-5))
 print("padded equals alone:         ", torch.allclose(logits, alone, atol=1e-5))
 print(f"weight on the padded places:  {attention_weights[:, :, 4:].sum().item():.4f}")
+
+# %% [markdown]
+# ### Exercise 02.wiring: Which state asks?
+#
+# Difficulty ●○○○○ (1 of 5), about 3 minutes, 1 point
+#
+# In Bahdanau's wiring, which decoder state is the query of step t? Give `query_state` the letter.
+#
+# - **a** The state before the step, since the context is an input of the step.
+# - **b** The state after the step, as in Luong's wiring.
+# - **c** The encoder's last state, in every step.
+# - **d** The encoder state at place t.
+
+# %%
+query_state = ...
+
+# %%
+coursekit.check("02.wiring")
+
+# %% [markdown]
+# ### Exercise 02.attentional_vector: Luong's attentional vector
+#
+# Difficulty ●●○○○ (2 of 5), about 10 minutes, 2 points
+#
+# In Luong's wiring the decoder steps first and then looks back; context and state are joined to the attentional vector
+# $\tanh(W [c; s])$. Write it as a class, an `nn.Module` or a Keras layer, whose `W` is a linear layer without bias.
+
+# %%
+import torch.nn as nn
+import torch
+
+
+class AttentionalVector(nn.Module):
+    """tanh(W [c; s]); W is linear, from 2 * units to units, without bias."""
+
+    def __init__(self, units):
+        super().__init__()
+        ...
+
+    def forward(self, context, state):
+        """The attentional vector (batch, units) of a context (batch, units) and a decoder state (batch, units)."""
+        ...
+
+# %%
+coursekit.check("02.attentional_vector")
 
 # %% [markdown]
 # ## 8. Twenty symbols, with attention and without
@@ -685,7 +800,29 @@ results.table(results.over_seeds(attentive, about["by"]),
 # All four found an alignment, and no two maps are equal. They differ in sharpness, and sometimes in place: where the largest
 # weight misses the mirrored place, it sits on the state that was read one step *later*, one cell to the right. In the live table
 # it almost never sits one cell to the left. Why only there?
+
+# %% [markdown]
+# ### Exercise 02.alignment: How mirrored is the alignment?
 #
+# Difficulty ●●●○○ (3 of 5), about 15 minutes, 3 points
+#
+# Counted from 0, the mirrored place of step t is length − 1 − t. Write `measure_alignment`, which returns two numbers
+# for a tensor of attention weights: `hits`, the share of steps whose largest weight is on the mirrored place, and
+# `mass`, the mean weight there.
+
+# %%
+import torch
+
+
+def measure_alignment(weights):
+    """hits and mass, two numbers, of weights (batch, steps, length), a tensor with as many steps as the source has
+    symbols."""
+    ...
+
+# %%
+coursekit.check("02.alignment")
+
+# %% [markdown]
 # ## 10. One step off, and still right
 #
 # Here is the model that the slides draw: Luong's dot score in Bahdanau's wiring. The vocabulary of 10 and the 16 units are those
@@ -943,8 +1080,8 @@ print("additive, length 20:    largest weight forbidden, at most 0.35 stay:",
 # %%
 by_position, _ = results.load("reversal_100")
 public = {"dot": "52.3%", "general": "38.0%", "additive": "23.4%"}
-rows = [dict(attention="guessing", positions="–", public="", token_accuracy=1 / 19, exact_match=0,
-             seconds=0)]
+rows = [dict(attention="guessing", positions="–", public="", token_accuracy=1 / 19,
+             token_accuracy_low=1 / 19, token_accuracy_high=1 / 19, exact_match=0, seconds=0)]
 for row in results.over_seeds(by_position, ["position_units", "attention"]):
     without_positions = row["position_units"] == 0
     rows.append(row | {"positions": "no" if without_positions else "yes",
@@ -952,6 +1089,7 @@ for row in results.over_seeds(by_position, ["position_units", "attention"]):
 results.table(sorted(rows, key=lambda row: ["–", "no", "yes"].index(row["positions"])),
               {"attention": "{attention}", "positions": "{positions}",
                "public solution": "{public}", "symbols right": "{token_accuracy:.1%}",
+               "lowest seed": "{token_accuracy_low:.1%}", "highest seed": "{token_accuracy_high:.1%}",
                "exact match": "{exact_match:.1%}", "seconds": "{seconds:.0f}"},
               "Length 100, 1,000 test sequences, mean of three seeds (stored), one CPU core.")
 
@@ -1018,7 +1156,26 @@ plots.heatmap(reference.softmax(position_scores), rows=range(1, 101), columns=ra
 #
 # Where do these sines come from, why this mixture of wavelengths, and what else could one use? That is lecture 04. There it
 # becomes a necessity: a Transformer has no LSTM, and without positions it has no order at all.
+
+# %% [markdown]
+# ### Exercise 02.length_100: Capstone: length 100 in two minutes
 #
+# Difficulty ●●●●● (5 of 5), about 45 minutes, 5 points
+#
+# Reverse sequences of 100 symbols out of 19 (`reversal(2000, 100, 20)`). Train for at most 120 seconds and give
+# `reverse_100` the pair (predictor, seconds): a function from sources (n, 100) to predicted tokens (n, 100), NumPy
+# arrays of whole numbers, and the seconds its training took (`fit(...).seconds`). It passes with 99 % of the tokens of
+# 50 fresh sequences.
+
+# %%
+# Train for at most 120 seconds on reversal(2000, 100, 20), then:
+
+reverse_100 = (..., ...)   # a function from source (n, 100) to tokens (n, 100), and the seconds
+
+# %%
+coursekit.check("02.length_100")
+
+# %% [markdown]
 # ## Summary
 #
 # - Attention is three steps: score, softmax, weighted sum. It lets the decoder read all encoder states instead of one.

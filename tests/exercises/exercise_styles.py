@@ -134,9 +134,9 @@ def sigmoid(z):
 
 
 @style("01.lstm_step")
-def slices(x, h, c, W, U, b):
+def slices(x, h, c, K, R, b):
     units = h.shape[1]
-    z = np.dot(x, W) + np.dot(h, U) + b
+    z = np.dot(x, K) + np.dot(h, R) + b
     i, f = sigmoid(z[:, :units]), sigmoid(z[:, units:2 * units])
     g, o = np.tanh(z[:, 2 * units:3 * units]), sigmoid(z[:, 3 * units:])
     new_c = f * c + i * g
@@ -144,12 +144,12 @@ def slices(x, h, c, W, U, b):
 
 
 @style("01.lstm_step")
-def loops(x, h, c, W, U, b):
+def loops(x, h, c, K, R, b):
     batch, units = h.shape
     new_h, new_c = np.empty((batch, units)), np.empty((batch, units))
     for n in range(batch):
         for u in range(units):
-            z = [b[j] + sum(x[n, k] * W[k, j] for k in range(x.shape[1])) + sum(h[n, k] * U[k, j] for k in range(units))
+            z = [b[j] + sum(x[n, k] * K[k, j] for k in range(x.shape[1])) + sum(h[n, k] * R[k, j] for k in range(units))
                  for j in range(u, 4 * units, units)]
             new_c[n, u] = sigmoid(z[1]) * c[n, u] + sigmoid(z[0]) * np.tanh(z[2])
             new_h[n, u] = sigmoid(z[3]) * np.tanh(new_c[n, u])
@@ -157,25 +157,25 @@ def loops(x, h, c, W, U, b):
 
 
 @style("01.lstm_step")
-def torch_chunk(x, h, c, W, U, b):
-    x, h, c, W, U, b = (torch.tensor(array, dtype=torch.float32) for array in (x, h, c, W, U, b))
-    i, f, g, o = (x @ W + h @ U + b).chunk(4, dim=1)
+def torch_chunk(x, h, c, K, R, b):
+    x, h, c, K, R, b = (torch.tensor(array, dtype=torch.float32) for array in (x, h, c, K, R, b))
+    i, f, g, o = (x @ K + h @ R + b).chunk(4, dim=1)
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return [o.sigmoid() * c.tanh(), c]
 
 
 @style("01.lstm_step")
-def joined_input(x, h, c, W, U, b):
-    z = np.concatenate([x, h, np.ones((len(x), 1), x.dtype)], axis=1) @ np.concatenate([W, U, b[None]], axis=0)
+def joined_input(x, h, c, K, R, b):
+    z = np.concatenate([x, h, np.ones((len(x), 1), x.dtype)], axis=1) @ np.concatenate([K, R, b[None]], axis=0)
     i, f, g, o = np.moveaxis(z.reshape(len(x), 4, -1), 1, 0)
     c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
     return np.stack([np.tanh(c) / (1 + np.exp(-o)), c])
 
 
 @style("01.lstm_step")
-def einsum_in_double_precision(x, h, c, W, U, b):
-    x, h, c, W, U, b = (np.asarray(array, np.float64) for array in (x, h, c, W, U, b))
-    z = np.einsum("bf,fu->bu", x, W) + np.einsum("bv,vu->bu", h, U) + b
+def einsum_in_double_precision(x, h, c, K, R, b):
+    x, h, c, K, R, b = (np.asarray(array, np.float64) for array in (x, h, c, K, R, b))
+    z = np.einsum("bf,fu->bu", x, K) + np.einsum("bv,vu->bu", h, R) + b
     i, f, g, o = np.hsplit(z, 4)
     c = (1 + np.tanh(f / 2)) / 2 * c + (1 + np.tanh(i / 2)) / 2 * np.tanh(g)
     return (1 + np.tanh(o / 2)) / 2 * np.tanh(c), c

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 import coursekit.torch
 from coursekit.exercises import library
 from coursekit.exercises.exercise import examine
-from train_length_100 import path
+from train_predictors import path
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -24,7 +24,7 @@ def test_length_20_trained_here(seed):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_length_100_with_the_stored_model_of_this_seed(seed, monkeypatch):
     def reuse(model, *args, **kwargs):
-        model.load_state_dict({name: tensor.float() for name, tensor in load_file(path(seed)).items()})
+        model.load_state_dict({name: tensor.float() for name, tensor in load_file(path("02.length_100", seed)).items()})
         return SimpleNamespace(seconds=60.0)
 
     monkeypatch.setattr(coursekit.torch, "fit", reuse)
