@@ -84,8 +84,8 @@ def first_symbol_lost(source):
 
 task = Exercise(
     "01.one_hot", "One-hot coding",
-    "Write `one_hot_vectors`, which does it for a whole batch: each token becomes a vector with a one at the token's "
-    "place. Tokens count from 0.",
+    "Write `one_hot_vectors`, which turns each token of a batch into a vector with a one at the token's place. Tokens "
+    "count from 0.",
     difficulty=1, minutes=5, points=1,
     sizes=(dict(batch=1, length=2, vocab_size=4), dict(batch=2, length=4, vocab_size=7),
            dict(batch=5, length=3, vocab_size=9)),

@@ -23,7 +23,8 @@
 #
 # **Exercises** stand at the ends of sections. Put your answer in place of `...`, run the cell and the one below it:
 # `coursekit.check` says whether it is right, and if not, which mistake it is. `coursekit.hint("01.one_hot")` and
-# `coursekit.solution("01.one_hot")` help on, `coursekit.progress()` shows what you have done. No other cell needs your answers.
+# `coursekit.solution("01.one_hot")` help on, `coursekit.progress()` shows what you have done. No other cell needs
+# your answers.
 
 # %%
 try:
@@ -148,8 +149,8 @@ print("width", slide.shape[1], "decodes to", one_hot_decode(slide).tolist())
 #
 # Difficulty ●○○○○ (1 of 5), about 5 minutes, 1 point
 #
-# Write `one_hot_vectors`, which does it for a whole batch: each token becomes a vector with a one at the token's place.
-# Tokens count from 0.
+# Write `one_hot_vectors`, which turns each token of a batch into a vector with a one at the token's place. Tokens count
+# from 0.
 
 # %%
 import numpy as np

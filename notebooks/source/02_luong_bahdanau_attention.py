@@ -32,7 +32,8 @@
 #
 # **Exercises** stand at the ends of sections. Put your answer in place of `...`, run the cell and the one below it:
 # `coursekit.check` says whether it is right, and if not, which mistake it is. `coursekit.hint("02.context_vector")` and
-# `coursekit.solution("02.context_vector")` help on, `coursekit.progress()` shows what you have done. No other cell needs your answers.
+# `coursekit.solution("02.context_vector")` help on, `coursekit.progress()` shows what you have done. No other cell needs
+# your answers.
 
 # %%
 try:
