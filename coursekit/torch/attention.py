@@ -1,6 +1,9 @@
-"""Attention between one decoder state and the encoder's states: the scores of Luong and of Bahdanau."""
+"""Attention: Luong's and Bahdanau's scores of one decoder state, and the Transformer's, of all places at once."""
+
+import math
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from coursekit.shapes import expect, expect_at_least, expect_choice
@@ -108,3 +111,131 @@ class BahdanauAttention(Attention):
 
     def score(self, query, keys):
         return self.v(torch.tanh(self.query_layer(query).unsqueeze(1) + keys)).squeeze(-1)
+
+
+def scaled_dot_product_attention(query, key, value, mask=None, *, dropout=0.0, return_weights=False):
+    """Every query's mean of the values, weighted by how well their keys match the query.
+
+    weights = softmax over the keys of Q Kᵀ / √d_head;   context = weights V
+
+    Shapes: query (batch, heads, queries, d_head), key (batch, heads, keys, d_head) and value (batch, heads, keys,
+    d_value), all three without heads, or all without heads and batch; mask boolean, True = may attend: (queries, keys)
+    or with the axes before them, where all but keys may be 1. `dropout` is the probability of leaving out a weight.
+    Returns context (batch, heads, queries, d_value), or (context, weights (batch, heads, queries, keys)) with
+    `return_weights=True`, the weights as they are before dropout. Without weights the fused kernel computes the same
+    and never holds them. A query that may attend to nothing has zero weights and zero context.
+    Raises `ValueError` where an axis does not fit, the mask is not boolean, or dropout is not from 0 to 1.
+    Source: Vaswani et al. 2017, Attention Is All You Need, section 3.2.1; dropout of weights: the authors' code.
+    """
+    outer = outer_axes(query)
+    expect("key", key.shape, **outer, keys=None, d_head=(query.shape[-1], "query"))
+    expect("value", value.shape, **outer, keys=(key.shape[-2], "key"), d_value=None)
+    if mask is not None:
+        expect_mask(mask, **outer, queries=(query.shape[-2], "query"), keys=(key.shape[-2], "key"))
+    if not 0 <= dropout <= 1:
+        raise ValueError(f"dropout is {dropout}, expected a probability from 0 to 1")
+    if return_weights:
+        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+        weights = masked_softmax(scores, mask)
+        return F.dropout(weights, dropout) @ value, weights
+    if mask is None:
+        return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+    # What the kernels make of a row without any allowed place, NaN or zero, depends on the device and the version.
+    nothing = ~mask.any(-1, keepdim=True)
+    context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask | nothing, dropout_p=dropout)
+    return context.masked_fill(nothing, 0.0)
+
+
+def outer_axes(query):
+    """The axes before queries and d_head, batch and heads or fewer, as `expect` takes them from the query."""
+    if query.dim() not in (2, 3, 4):
+        raise ValueError(f"query has shape {tuple(query.shape)}, expected the 4 axes (batch, heads, queries, d_head), "
+                         "the 3 without heads, or the last 2")
+    return {axis: (size, "query") for axis, size in zip(("batch", "heads"), query.shape[:-2])}
+
+
+def expect_mask(mask, **axes):
+    """Raise `ValueError` unless the mask is boolean and has two or more of these axes, the last ones: all but keys
+    may be 1."""
+    if mask.dtype != torch.bool:
+        raise ValueError(f"mask has dtype {mask.dtype}, expected torch.bool (True = may attend)")
+    if 2 <= mask.dim() < len(axes):
+        axes = dict(list(axes.items())[-mask.dim():])
+    broadcast = {axis for axis, size in zip(axes, mask.shape) if size == 1 and axis != "keys"}
+    expect("mask", mask.shape, **{axis: None if axis in broadcast else size for axis, size in axes.items()})
+
+
+def causal_mask(length, device=None):
+    """Each place may attend to itself and to those before it.
+
+    Returns (length, length), boolean, True on and below the diagonal. Raises `ValueError` for a negative length.
+    Source: Vaswani et al. 2017, Attention Is All You Need, section 3.2.3.
+    """
+    expect_at_least("length", length, 0)
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
+
+
+def padding_mask(lengths, max_length=None):
+    """Every query may attend to the first lengths[b] keys of row b, and not to the padding after them.
+
+    Shapes: lengths (batch,), whole numbers, a tensor or a list; `max_length`: keys of a row, the longest's by default.
+    Returns (batch, 1, max_length), boolean. Raises `ValueError` for lengths below 0 or beyond `max_length`.
+    """
+    lengths = torch.as_tensor(lengths)
+    expect("lengths", lengths.shape, batch=None)
+    if lengths.is_floating_point() or lengths.dtype == torch.bool or not len(lengths):
+        raise ValueError(f"lengths is {lengths}, expected whole numbers, one for each row of a batch")
+    max_length = int(lengths.max()) if max_length is None else max_length
+    expect_at_least("max_length", max_length, 0)
+    if lengths.min() < 0 or lengths.max() > max_length:
+        raise ValueError(f"lengths has {int(lengths.min())} to {int(lengths.max())}, expected 0 to {max_length}")
+    return (torch.arange(max_length, device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(1)
+
+
+class MultiHeadAttention(nn.Module):
+    """Attention in `n_heads` spaces of d_head = d_model / n_heads units side by side, put together again.
+
+    head_i = attention(Q W_iᵠ, K W_iᵏ, V W_iᵛ);   output = [head_1; …; head_h] Wᵒ
+
+    Shapes: query (batch, queries, d_model); key and value (batch, keys, d_model), the query by default
+    (self-attention), value the key by default; mask boolean, True = may attend: (queries, keys), (batch, queries, keys)
+    or (batch, heads, queries, keys), where all but keys may be 1. `bias` is for the four projections alike.
+    `dropout` of the weights is in training only. Returns output (batch, queries, d_model), or (output, weights
+    (batch, heads, queries, keys)) with `return_weights=True`, which changes the output by rounding only. Where a query
+    may attend to nothing, the output is the last projection's bias.
+    Raises `ValueError` where an axis does not fit, the mask is not boolean, or n_heads does not divide d_model.
+    Source: Vaswani et al. 2017, Attention Is All You Need, section 3.2.2.
+    """
+
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        expect_at_least("d_model", d_model, 1)
+        expect_at_least("n_heads", n_heads, 1)
+        if d_model % n_heads:
+            raise ValueError(f"d_model is {d_model}, expected a multiple of n_heads, which is {n_heads}")
+        self.d_model, self.n_heads = d_model, n_heads
+        self.query_projection = nn.Linear(d_model, d_model, bias=bias)
+        self.key_projection = nn.Linear(d_model, d_model, bias=bias)
+        self.value_projection = nn.Linear(d_model, d_model, bias=bias)
+        self.output_projection = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, query, key=None, value=None, mask=None, return_weights=False):
+        key = query if key is None else key
+        value = key if value is None else value
+        expect("query", query.shape, batch=None, queries=None, d_model=self.d_model)
+        expect("key", key.shape, batch=(len(query), "query"), keys=None, d_model=self.d_model)
+        expect("value", value.shape, batch=(len(query), "query"), keys=(key.shape[1], "key"), d_model=self.d_model)
+        if mask is not None and mask.dim() == 3:
+            mask = mask.unsqueeze(1)  # the same for every head
+        attended = scaled_dot_product_attention(
+            self.split(self.query_projection(query)), self.split(self.key_projection(key)),
+            self.split(self.value_projection(value)), mask, dropout=self.dropout.p if self.training else 0.0,
+            return_weights=return_weights)
+        context, weights = attended if return_weights else (attended, None)
+        output = self.output_projection(context.transpose(1, 2).flatten(2))
+        return (output, weights) if return_weights else output
+
+    def split(self, x):
+        """(batch, length, d_model) → (batch, heads, length, d_head)"""
+        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
