@@ -15,6 +15,7 @@ from coursekit.shapes import expect
 INCH = 100  # pixels on the page; the picture itself is stored sharper
 SHARPER = 1.5
 TICKS_PER_INCH = 5
+TICK_POINTS = 8  # small enough that two digits leave a gap to the next tick
 
 # Okabe and Ito (2008), without the yellow that white swallows; markers and dashes say the same without colour.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
@@ -119,7 +120,8 @@ def curves(series, *, xlabel, ylabel, title, alt, bands=None, limits=None):
 
 def _ticks(labels, inches):
     step = -(-len(labels) // round(inches * TICKS_PER_INCH))
-    return {"ticks": range(0, len(labels), step), "labels": [str(label) for label in labels][::step]}
+    shown = [str(label) for label in labels][::step]
+    return {"ticks": range(0, len(labels), step), "labels": shown, "fontsize": TICK_POINTS}
 
 
 def _line(name, values):

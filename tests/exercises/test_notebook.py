@@ -80,7 +80,7 @@ def test_a_plain_script_prints_the_card(tmp_path):
 
 
 def test_unknown_exercise():
-    with pytest.raises(ValueError, match="unknown exercise '02.contxt': lecture 02 has 02.four_scores, "):
+    with pytest.raises(ValueError, match="unknown exercise '02.contxt': lecture 02 has 02.context_vector, "):
         check("02.contxt")
     with pytest.raises(ValueError, match="the lectures are 01, 02"):
         hint("99.nothing")
