@@ -108,6 +108,21 @@ def test_fully_masked_rows_are_zero_and_their_gradients_finite(return_weights):
     assert not query.grad[1, :, 3].any()
 
 
+def test_a_kernel_that_gives_nan_for_fully_masked_rows_is_never_asked(monkeypatch):
+    def textbook(query, key, value, attn_mask, dropout_p):
+        scores = query @ key.transpose(-2, -1) / D_HEAD**0.5
+        return scores.masked_fill(~attn_mask, -torch.inf).softmax(-1) @ value
+
+    inputs, mask = [tensor.requires_grad_() for tensor in heads()], some_mask(BATCH, 1, QUERIES, KEYS)
+    mask[1, 0, 3] = False
+    expected = scaled_dot_product_attention(*inputs, mask)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", textbook)
+    context = scaled_dot_product_attention(*inputs, mask)
+    torch.testing.assert_close(context, expected, atol=1e-12, rtol=0)
+    context.square().sum().backward()
+    assert all(tensor.grad.isfinite().all() for tensor in inputs)
+
+
 @DTYPES
 def test_gradients_of_both_paths_equal_the_kernel(dtype):
     mask, gradients = some_mask(BATCH, 1, QUERIES, KEYS), []
