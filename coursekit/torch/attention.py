@@ -159,8 +159,8 @@ def expect_mask(mask, **axes):
     may be 1."""
     if mask.dtype != torch.bool:
         raise ValueError(f"mask has dtype {mask.dtype}, expected torch.bool (True = may attend)")
-    if 2 <= mask.dim() < len(axes):
-        axes = dict(list(axes.items())[-mask.dim():])
+    if 2 <= mask.ndim < len(axes):
+        axes = dict(list(axes.items())[-mask.ndim:])
     broadcast = {axis for axis, size in zip(axes, mask.shape) if size == 1 and axis != "keys"}
     expect("mask", mask.shape, **{axis: None if axis in broadcast else size for axis, size in axes.items()})
 
@@ -226,8 +226,8 @@ class MultiHeadAttention(nn.Module):
         expect("query", query.shape, batch=None, queries=None, d_model=self.d_model)
         expect("key", key.shape, batch=(len(query), "query"), keys=None, d_model=self.d_model)
         expect("value", value.shape, batch=(len(query), "query"), keys=(key.shape[1], "key"), d_model=self.d_model)
-        if mask is not None and mask.dim() == 3:
-            mask = mask.unsqueeze(1)  # the same for every head
+        if mask is not None and mask.ndim == 3:
+            mask = mask[:, None]  # the same for every head
         attended = scaled_dot_product_attention(
             self.split(self.query_projection(query)), self.split(self.key_projection(key)),
             self.split(self.value_projection(value)), mask, dropout=self.dropout.p if self.training else 0.0,

@@ -19,12 +19,12 @@ def sinusoidal_positions(length, d_model, device=None):
     """
     expect_at_least("length", length, 0)
     expect_even("d_model", d_model)
-    return table(length, d_model, torch.float32, device or torch.get_default_device()).clone()
+    return cached_waves(length, d_model, torch.float32, device or torch.get_default_device()).clone()
 
 
 @lru_cache(maxsize=16)
-def table(length, d_model, dtype, device):
-    with torch.inference_mode(False):  # a table first asked for in inference mode must serve training later
+def cached_waves(length, d_model, dtype, device):
+    with torch.inference_mode(False):  # what is first asked for in inference mode must serve training later
         return waves(torch.arange(length, device="cpu"), d_model).to(device, dtype)
 
 
@@ -100,7 +100,7 @@ def rotary(x, positions=None):
     expect_even("d_head", d_head)
     dtype = torch.promote_types(x.dtype, torch.float32)  # half precision is too coarse for sines
     if positions is None:
-        turns = table(length, d_head, dtype, x.device)
+        turns = cached_waves(length, d_head, dtype, x.device)
     else:
         expect("positions", positions.shape, length=(length, "x"))
         turns = waves(positions, d_head).to(x.device, dtype)

@@ -353,6 +353,7 @@ def ones(*shape):
     (lambda a: a(zeros(2, 5, 12), zeros(2, 7, 12), zeros(1, 7, 12)), "value has batch 1, query has 2"),
     (lambda a: a(zeros(2, 5, 12), mask=zeros(5, 5)), "mask has dtype torch.float32, expected torch.bool"),
     (lambda a: a(zeros(2, 5, 12), mask=ones(5, 5).long()), "mask has dtype torch.int64, expected torch.bool"),
+    (lambda a: a(zeros(2, 5, 12), mask=np.ones((2, 5, 5), bool)), "mask has dtype bool, expected torch.bool"),
     (lambda a: a(zeros(2, 5, 12), zeros(2, 7, 12), mask=ones(5, 6)), "mask has keys 6, key has 7"),
     (lambda a: a(zeros(2, 5, 12), zeros(2, 7, 12), mask=ones(5, 1)), "mask has keys 1, key has 7"),
     (lambda a: a(zeros(2, 5, 12), mask=ones(2, 5)), "mask has queries 2, query has 5"),
