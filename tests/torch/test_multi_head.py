@@ -374,7 +374,7 @@ def ones(*shape):
     (lambda a: causal_mask(2.5), "length is 2.5, expected a whole number"),
     (lambda a: padding_mask([3, 8], max_length=7), "lengths has 3 to 8, expected 0 to 7"),
     (lambda a: padding_mask([-1, 2]), "lengths has -1 to 2, expected 0 to 2"),
-    (lambda a: padding_mask([[1, 2]]), r"lengths has shape \(1, 2\), expected the 1 axes \(batch\)"),
+    (lambda a: padding_mask([[1, 2]]), r"lengths has shape \(1, 2\), expected the"),
     (lambda a: padding_mask([1.5]), "lengths is tensor.*, expected whole numbers"),
     (lambda a: padding_mask(ones(3)), "lengths is tensor.*, expected whole numbers"),
     (lambda a: padding_mask([]), "lengths is tensor.*, expected whole numbers"),
