@@ -1,4 +1,4 @@
-"""Copies weights between the same layer of coursekit.keras and coursekit.torch, so that both compute the same."""
+"""Copies weights between the same layer of coursekit.keras, coursekit.torch and the libraries that have it as well."""
 
 from typing import NamedTuple
 
@@ -6,21 +6,31 @@ import numpy as np
 
 
 class Weight(NamedTuple):
-    """One weight matrix or vector of a layer: the sum of `variables`, `transposed` if stored (inputs, outputs)."""
+    """One weight matrix or vector of a layer: the sum of `variables`, `transposed` if stored (inputs, outputs).
+
+    Of variables that hold more than this weight it is the `rows`. Those that have more axes are seen in `shape`.
+    """
 
     variables: list
     transposed: bool = False
+    rows: slice = slice(None)
+    shape: tuple | None = None
 
 
 def copy(source, target):
     """Give `target` the weights of `source`, of the same class, in either framework; `source` is left as it is.
+
+    These count as of one class: `MultiHeadAttention`, keras.layers.MultiHeadAttention and
+    torch.nn.MultiheadAttention; `EncoderLayer`, torch.nn.TransformerEncoderLayer and transformers' BertLayer;
+    `Encoder` and torch.nn.TransformerEncoder. Settings that are no weights are not copied: heads, dropout, activation,
+    order of the norms and their epsilon, which is 1e-5 in PyTorch and here, 1e-3 in Keras, 1e-12 in BERT.
 
     Where PyTorch's LSTM has two biases and Keras's has one, Keras gets their sum, and PyTorch gets it in the first
     and zeros in the second. From Keras to PyTorch and back is exact.
     Raises `ValueError`, before anything is written, where the classes differ, one has a weight that the other lacks,
     or two shapes differ.
     """
-    kind, target_kind = type(source).__name__, type(target).__name__
+    kind, target_kind = (SAME_AS.get(type(model).__name__, type(model).__name__) for model in (source, target))
     if kind != target_kind:
         raise ValueError(f"source is a {kind}, target is a {target_kind}, expected the same class in either framework")
     arrays, weights = {name: read(weight) for name, weight in weights_of(source).items()}, weights_of(target)
@@ -37,17 +47,18 @@ def copy(source, target):
 
 def weights_of(model):
     """The weights of a layer by the names that `coursekit.torch` gives them."""
-    frameworks = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
-    if "keras" in frameworks:  # asked first: with its torch backend, a Keras layer is a PyTorch module as well
-        kind = type(model).__name__
+    kind, packages = type(model).__name__, {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
+    if "keras" in packages:  # asked first: with its torch backend, a Keras layer is a PyTorch module as well
         if kind not in KERAS:
             raise ValueError(f"no weights known of {kind}, expected one of {', '.join(KERAS)}")
+        if "coursekit" not in packages:
+            return keras_attention(model)
         if not model.built:
             model.build()
         return KERAS[kind](model)
-    if "torch" in frameworks:
-        return torch_weights(model)
-    raise ValueError(f"source or target is a {type(model).__name__}, expected a layer of Keras or of PyTorch")
+    if "torch" in packages:
+        return TORCH[kind](model) if kind in TORCH and "coursekit" not in packages else torch_weights(model)
+    raise ValueError(f"source or target is a {kind}, expected a layer of Keras or of PyTorch")
 
 
 def torch_weights(module):
@@ -70,7 +81,7 @@ def bahdanau(layer):
 def seq2seq(model):
     weights = lstm("encoder", model.encoder.cell) | lstm("decoder", model.decoder) | dense("output", model.output_layer)
     if model.attention is not None:
-        weights |= {f"attention.{name}": weight for name, weight in weights_of(model.attention).items()}
+        weights |= within("attention", weights_of(model.attention))
         if model.wiring == "luong":
             weights |= dense("combine", model.combine)
     return weights
@@ -90,19 +101,118 @@ def lstm(name, cell):
     }
 
 
-KERAS = {"LuongAttention": luong, "BahdanauAttention": bahdanau, "Seq2Seq": seq2seq}
+def within(name, weights):
+    """The weights of a part, by their names in the whole."""
+    return {f"{name}.{part}": weight for part, weight in weights.items()}
+
+
+def multi_head_attention(layer):
+    return (dense("query_projection", layer.query_projection) | dense("key_projection", layer.key_projection)
+            | dense("value_projection", layer.value_projection) | dense("output_projection", layer.output_projection))
+
+
+def feed_forward(layer):
+    return dense("expand", layer.expand) | dense("contract", layer.contract)
+
+
+def encoder_layer(layer):
+    return (within("attention", multi_head_attention(layer.attention)) | norm("attention_norm", layer.attention_norm)
+            | within("feed_forward", feed_forward(layer.feed_forward))
+            | norm("feed_forward_norm", layer.feed_forward_norm))
+
+
+def encoder(stack):
+    weights = norm("final_norm", stack.final_norm) if stack.final_norm.weights else {}
+    for number, layer in enumerate(stack.layers):
+        weights |= within(f"layers.{number}", encoder_layer(layer))
+    return weights
+
+
+def learned_positions(layer):
+    return {"table": Weight([layer.table])}
+
+
+def norm(name, layer):
+    return {f"{name}.weight": Weight([layer.gamma]), f"{name}.bias": Weight([layer.beta])}
+
+
+def keras_attention(layer):
+    """Of keras.layers.MultiHeadAttention, whose kernels keep the heads on an axis of their own."""
+    if not layer.built:
+        raise ValueError("keras.layers.MultiHeadAttention has no weights yet, expected it to have been called once")
+    weights = {}
+    for name in ("query", "key", "value", "output"):
+        part = getattr(layer, f"{name}_dense")
+        d_model = part.kernel.shape[-1 if name == "output" else 0]
+        shape = (-1, d_model) if name == "output" else (d_model, -1)
+        weights[f"{name}_projection.weight"] = Weight([part.kernel], transposed=True, shape=shape)
+        if part.bias is not None:
+            weights[f"{name}_projection.bias"] = Weight([part.bias], shape=(-1,))
+    return weights
+
+
+def torch_attention(module):
+    """Of torch.nn.MultiheadAttention, which packs three projections into one."""
+    if module.in_proj_weight is None or module.bias_k is not None:
+        raise ValueError("torch.nn.MultiheadAttention has a kdim, a vdim or add_bias_kv, expected none of them")
+    weights, d_model = linear("output_projection", module.out_proj), module.embed_dim
+    for number, name in enumerate(("query_projection", "key_projection", "value_projection")):
+        rows = slice(number * d_model, (number + 1) * d_model)
+        weights[f"{name}.weight"] = Weight([module.in_proj_weight], rows=rows)
+        if module.in_proj_bias is not None:
+            weights[f"{name}.bias"] = Weight([module.in_proj_bias], rows=rows)
+    return weights
+
+
+def torch_encoder_layer(module):
+    return (within("attention", torch_attention(module.self_attn)) | linear("attention_norm", module.norm1)
+            | linear("feed_forward.expand", module.linear1) | linear("feed_forward.contract", module.linear2)
+            | linear("feed_forward_norm", module.norm2))
+
+
+def torch_encoder(module):
+    weights = {} if module.norm is None else linear("final_norm", module.norm)
+    for number, layer in enumerate(module.layers):
+        weights |= within(f"layers.{number}", torch_encoder_layer(layer))
+    return weights
+
+
+def bert_layer(module):
+    attention = module.attention.self
+    return (linear("attention.query_projection", attention.query) | linear("attention.key_projection", attention.key)
+            | linear("attention.value_projection", attention.value)
+            | linear("attention.output_projection", module.attention.output.dense)
+            | linear("attention_norm", module.attention.output.LayerNorm)
+            | linear("feed_forward.expand", module.intermediate.dense)
+            | linear("feed_forward.contract", module.output.dense)
+            | linear("feed_forward_norm", module.output.LayerNorm))
+
+
+def linear(name, module):
+    """Of torch.nn.Linear and torch.nn.LayerNorm, which store what they compute with."""
+    return within(name, torch_weights(module))
+
+
+KERAS = {"LuongAttention": luong, "BahdanauAttention": bahdanau, "Seq2Seq": seq2seq,
+         "MultiHeadAttention": multi_head_attention, "FeedForward": feed_forward, "EncoderLayer": encoder_layer,
+         "Encoder": encoder, "LearnedPositions": learned_positions}
+TORCH = {"MultiheadAttention": torch_attention, "TransformerEncoderLayer": torch_encoder_layer,
+         "TransformerEncoder": torch_encoder, "BertLayer": bert_layer}
+SAME_AS = {"MultiheadAttention": "MultiHeadAttention", "TransformerEncoderLayer": "EncoderLayer",
+           "TransformerEncoder": "Encoder", "BertLayer": "EncoderLayer"}
 
 
 def read(weight):
-    array = sum(as_array(variable) for variable in weight.variables)
+    array = sum(as_array(variable)[weight.rows] for variable in weight.variables)
+    array = array if weight.shape is None else array.reshape(weight.shape)
     return array.T if weight.transposed else array
 
 
 def write(array, weight):
     first, *rest = weight.variables
-    assign(first, array.T if weight.transposed else array)
+    assign(first, array.T if weight.transposed else array, weight.rows)
     for variable in rest:
-        assign(variable, np.zeros_like(array))
+        assign(variable, np.zeros_like(array), weight.rows)
 
 
 def as_array(variable):
@@ -111,10 +221,10 @@ def as_array(variable):
     return variable.detach().cpu().numpy()
 
 
-def assign(variable, array):
+def assign(variable, array, rows):
     if hasattr(variable, "assign"):
-        variable.assign(array)
+        variable.assign(array.reshape(variable.shape))
     else:
         import torch
 
-        variable.data.copy_(torch.tensor(array))
+        variable.data[rows].copy_(torch.tensor(array))

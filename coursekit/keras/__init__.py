@@ -1,8 +1,20 @@
 """The course's layers and models for Keras 3, on any of its backends."""
 
-from coursekit.keras.attention import BahdanauAttention, LuongAttention
-from coursekit.keras.position import sinusoidal_positions
+from coursekit.keras.attention import (
+    BahdanauAttention,
+    LuongAttention,
+    MultiHeadAttention,
+    causal_mask,
+    padding_mask,
+    scaled_dot_product_attention,
+)
+from coursekit.keras.position import LearnedPositions, PositionalEncoding, rotary, sinusoidal_positions
 from coursekit.keras.seq2seq import Seq2Seq
 from coursekit.keras.training import Progress, Reached
+from coursekit.keras.transformer import Encoder, EncoderLayer, FeedForward
 
-__all__ = ["BahdanauAttention", "LuongAttention", "Progress", "Reached", "Seq2Seq", "sinusoidal_positions"]
+__all__ = [
+    "BahdanauAttention", "Encoder", "EncoderLayer", "FeedForward", "LearnedPositions", "LuongAttention",
+    "MultiHeadAttention", "PositionalEncoding", "Progress", "Reached", "Seq2Seq", "causal_mask", "padding_mask",
+    "rotary", "scaled_dot_product_attention", "sinusoidal_positions",
+]

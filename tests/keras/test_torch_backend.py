@@ -1,8 +1,10 @@
-"""coursekit.keras on Keras's torch backend: one child process, since Keras chooses its backend once."""
+"""coursekit.keras on Keras's torch backend: in child processes, since Keras chooses its backend once."""
 
 import os
 import subprocess
 import sys
+
+import pytest
 
 SCRIPT = """
 import sys
@@ -58,8 +60,78 @@ else:
     raise AssertionError("a mask of the wrong length was accepted")
 """
 
+TRANSFORMER = """
+import sys
 
-def test_the_torch_backend_computes_trains_and_saves_the_same(tmp_path):
-    done = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / "model.keras")], capture_output=True, text=True,
+import keras
+import numpy as np
+import torch
+
+import coursekit.torch
+from coursekit import weights
+from coursekit.keras import Encoder, LearnedPositions, MultiHeadAttention, PositionalEncoding
+from coursekit.keras import causal_mask, padding_mask, rotary
+
+torch.set_num_threads(1)
+assert keras.backend.backend() == "torch"
+tokens = np.array([[1, 5, 2, 6, 3], [4, 4, 1, 0, 0]])
+x = np.random.default_rng(0).normal(size=(2, 5, 12)).astype("float32")
+masks = [None, padding_mask([5, 3]), causal_mask(5), padding_mask([5, 0], 5)]
+
+
+def same(ours, theirs):
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0, check_device=False)
+
+
+# the same as coursekit.torch, and a row without any place is finite
+for norm_first in (False, True):
+    stack = Encoder(2, 12, 3, 7, norm_first=norm_first, activation="gelu")
+    twin = coursekit.torch.Encoder(2, 12, 3, 7, norm_first=norm_first, activation="gelu")
+    weights.copy(twin, stack)
+    for mask in masks:
+        their_mask = None if mask is None else mask.cpu()
+        same(stack(x, mask=mask), twin(torch.tensor(x), their_mask))
+        for ours, theirs in zip(stack(x, mask=mask, return_weights=True)[1],
+                                twin(torch.tensor(x), their_mask, return_weights=True)[1]):
+            same(ours, theirs)
+    stack(x, mask=masks[-1]).square().sum().backward()
+    assert all(variable.value.grad.isfinite().all() for variable in stack.trainable_weights)
+
+heads = np.random.default_rng(1).normal(size=(2, 3, 5, 4)).astype("float32")
+same(rotary(heads), coursekit.torch.rotary(torch.tensor(heads)))
+
+attention = MultiHeadAttention(12, 3)
+output, attended = attention(x, mask=masks[-1], return_weights=True)
+same(attention(x, mask=masks[-1]), output)
+assert not attended[1].any() and not output[1].any()  # the bias of a new layer is zero
+
+# trains, carries the padding, saves and loads, and takes any length
+ids = keras.Input((None,), dtype="int32")
+embedded = PositionalEncoding(12, 8, dropout=0.1)(keras.layers.Embedding(7, 12, mask_zero=True)(ids))
+hidden, seen = stack(LearnedPositions(8, 12)(embedded), return_weights=True)
+model = keras.Model(ids, keras.layers.Dense(7)(hidden))
+model.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+losses = model.fit(tokens, tokens, epochs=8, verbose=0).history["loss"]
+assert losses[-1] < 0.9 * losses[0]
+for attended in keras.Model(ids, seen)(tokens):
+    assert torch.equal(attended.cpu() > 0, torch.tensor(tokens > 0)[:, None, None].expand(2, 3, 5, 5))
+model.save(sys.argv[1])
+loaded = keras.models.load_model(sys.argv[1])
+for source in (tokens, tokens[:, :3]):
+    assert torch.equal(loaded(source), model(source))
+
+# wrong input
+try:
+    attention(x, mask=padding_mask([4, 6]))
+except ValueError as error:
+    assert "mask has keys 6, key has 5" in str(error)
+else:
+    raise AssertionError("a mask of the wrong length was accepted")
+"""
+
+
+@pytest.mark.parametrize("script", [SCRIPT, TRANSFORMER], ids=["seq2seq", "transformer"])
+def test_the_torch_backend_computes_trains_and_saves_the_same(script, tmp_path):
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "model.keras")], capture_output=True, text=True,
                           env={**os.environ, "KERAS_BACKEND": "torch"})
     assert done.returncode == 0, done.stderr
