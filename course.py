@@ -5,7 +5,8 @@
     python course.py doctor     report what is there and what is missing
     python course.py install    install once more, to mend what is missing
 
-Any other command of coursekit works as well, and what follows a command is passed on: python course.py lab --no-browser
+coursekit's own commands work as well (build, exercise, mutation, notebooks, tables), and what follows a command is passed
+on: python course.py lab --no-browser
 """
 
 import hashlib
@@ -22,6 +23,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.txt"  # written last: an interrupted installation leaves none
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+COMMANDS = ("build", "doctor", "exercise", "mutation", "notebooks", "tables")  # coursekit's own
 TOOLS = {
     "lab": ["jupyterlab", "--LabApp.default_url=/lab/tree/notebooks/01_seq2seq_reversal.ipynb"],
     "test": ["pytest", "-n", "2", "--dist", "loadscope"],
@@ -96,7 +98,7 @@ def hand_over(command, rest):
         os.chdir(ROOT)
         call = [str(PYTHON), "-m", *TOOLS[command], *rest]
     else:
-        call = [str(PYTHON.with_name("coursekit")), command, *rest]
+        call = [str(PYTHON), "-m", "coursekit.cli", command, *rest]
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # without it, two busy processes slow each other down 20 times
     if os.name == "nt":  # where exec would return to the shell before the tool has ended
         sys.exit(subprocess.run(call).returncode)
@@ -109,6 +111,9 @@ def main(arguments):
         print(__doc__)
         return
     command, *rest = arguments
+    known = ["install", *TOOLS, *COMMANDS]
+    if command not in known:
+        sys.exit(f"There is no command {command!r}, only {', '.join(known)}.")
     try:
         if command == "install" or installed() != wanted():
             install()

@@ -12,6 +12,9 @@ def main(arguments=None):
     except ValueError as error:
         print(f"coursekit: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("coursekit: interrupted; what was stored before is as it was", file=sys.stderr)
+        return 130
 
 
 def _parser():

@@ -87,7 +87,7 @@ def _device(with_torch):
         return Row("device", True, device.machine())
     try:
         best = device.best("torch")
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: a shared library of it is missing
         return Row("device", False, f"torch cannot be imported: {error}", _install(Requirement("torch")))
     memory = device.memory(best)
     return Row("device", True, best.why + (f", {_gib(memory)}" if best != "cpu" else ""))

@@ -133,6 +133,7 @@ def _execute(notebook, folder):
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
+    from nbclient.exceptions import DeadKernelError
 
     # Without folders to look in, python3 is the interpreter that runs this, whatever kernels the machine has.
     kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
@@ -147,7 +148,11 @@ def _execute(notebook, folder):
         extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=ERROR"],
     )
     # Waiting threads must not spin: two busy processes on two cores were 20 to 80 times slower.
-    client.execute(env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"})
+    try:
+        client.execute(env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"})
+    except DeadKernelError:  # Ctrl-C reaches the kernel as well, and may end it first
+        raise ValueError("the kernel ended before the notebook did (interrupted, or out of memory); "
+                         "the stored notebook is as it was") from None
     for cell in notebook.cells:
         if cell.cell_type == "code":  # a progress bar that has cleared itself is an empty text
             cell.outputs = [output for output in cell.outputs if output.get("data") != {"text/plain": ""}]

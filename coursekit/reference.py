@@ -2,7 +2,7 @@
 
 Shapes as everywhere in the course. Of Luong's and Bahdanau's scores: query (batch, units), values (batch, length,
 units), scores and weights (batch, length), context (batch, units). Of the Transformer: (batch, length, d_model), per
-head (batch, heads, length, d_head). A mask is boolean and True means "may attend". `parameters` are a dict of arrays by
+head (batch, heads, length, d_head). What does not fit raises `ValueError` with the axis and both sizes. A mask is boolean and True means "may attend". `parameters` are a dict of arrays by
 the names that the layer's `state_dict()` has in `coursekit.torch`; a weight is (outputs, inputs).
 """
 
@@ -10,13 +10,26 @@ import math
 
 import numpy as np
 
+from coursekit.shapes import expect
+
 
 def softmax(scores, axis=-1, mask=None):
     """exp(scores) / sum of exp(scores) along `axis`, over the places that `mask` allows.
 
     The largest score is subtracted first, which changes nothing and keeps exp from overflowing. Masked places get
-    zero; where nothing is allowed, all are zero.
+    zero; where nothing is allowed, all are zero. Raises `ValueError` for scores that are not real numbers and for a mask
+    that is not boolean or does not broadcast against them.
     """
+    scores = np.asarray(scores)
+    if not np.issubdtype(scores.dtype, np.floating):
+        raise ValueError(f"scores has dtype {scores.dtype}, expected float16, float32 or float64")
+    if mask is not None:
+        mask = np.asarray(mask)
+        if mask.dtype != bool:
+            raise ValueError(f"mask has dtype {mask.dtype}, expected bool (True = may attend)")
+        for axis_from_end, (came, size) in enumerate(zip(mask.shape[::-1], scores.shape[::-1]), 1):
+            if came not in (1, size):
+                raise ValueError(f"mask has {came} places on axis -{axis_from_end}, scores have {size}")
     allowed = np.ones(scores.shape, bool) if mask is None else np.broadcast_to(mask, scores.shape)
     largest = np.max(scores, axis=axis, keepdims=True, where=allowed, initial=np.finfo(scores.dtype).min)
     powers = np.exp(np.where(allowed, scores - largest, -np.inf))
@@ -24,8 +37,17 @@ def softmax(scores, axis=-1, mask=None):
     return powers / np.where(total == 0, 1, total)
 
 
+def check(query, values):
+    """Raise `ValueError` unless query is (batch, units) and values (batch, length, units), of one batch and width."""
+    expect("values", np.shape(values), batch=None, length=None, units=None)
+    batch, _, units = np.shape(values)
+    expect("query", np.shape(query), batch=(batch, "values"), units=(units, "values"))
+    return units
+
+
 def dot_score(query, values):
     """score_s = qᵀ h_s, with one loop for each axis: Luong et al. 2015, eq. 8, "dot"."""
+    check(query, values)
     batch, length, units = values.shape
     scores = np.zeros((batch, length), values.dtype)
     for b in range(batch):
@@ -37,22 +59,34 @@ def dot_score(query, values):
 
 def general_score(query, values, W):
     """score_s = qᵀ W h_s, W (units, units): Luong et al. 2015, eq. 8, "general"."""
+    units = check(query, values)
+    expect("W", np.shape(W), outputs=units, inputs=units)
     return np.einsum("bi,ij,bsj->bs", query, W, values)
 
 
 def concat_score(query, values, W, v):
     """score_s = vᵀ tanh(W [q; h_s]), W (units, 2 · units), v (units,): Luong et al. 2015, eq. 8, "concat"."""
+    units = check(query, values)
+    expect("W", np.shape(W), outputs=units, inputs=2 * units)
+    expect("v", np.shape(v), units=units)
     repeated = np.broadcast_to(query[:, None, :], values.shape)
     return np.tanh(np.concatenate([repeated, values], axis=-1) @ W.T) @ v
 
 
 def additive_score(query, values, W1, W2, v, b):
     """score_s = vᵀ tanh(W₁ q + W₂ h_s + b), W₁ and W₂ (units, units), v and b (units,): Bahdanau et al. 2015, A.1.2."""
+    units = check(query, values)
+    for name, matrix in (("W1", W1), ("W2", W2)):
+        expect(name, np.shape(matrix), outputs=units, inputs=units)
+    for name, vector in (("v", v), ("b", b)):
+        expect(name, np.shape(vector), units=units)
     return np.tanh((query @ W1.T)[:, None, :] + values @ W2.T + b) @ v
 
 
 def context(weights, values):
     """context = sum over s of weights_s h_s."""
+    expect("values", np.shape(values), batch=None, length=None, units=None)
+    expect("weights", np.shape(weights), batch=(len(values), "values"), length=(np.shape(values)[1], "values"))
     return np.einsum("bs,bsu->bu", weights, values)
 
 

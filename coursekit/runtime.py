@@ -6,6 +6,8 @@ import sys
 import warnings
 from contextlib import contextmanager, nullcontext
 
+from coursekit.shapes import expect_at_least
+
 from coursekit import device
 
 _settings = {"seed": None, "threads": None}
@@ -21,8 +23,9 @@ def start(seed=0, threads=None):
     seed: integer from 0 to 2**32 - 1. threads: the most that torch, TensorFlow and OpenMP use; None leaves it as it is.
     Raises ValueError for another seed or number of threads.
     """
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise ValueError(f"threads is {threads!r}, expected None or an integer of at least 1")
+    if threads is not None:
+        expect_at_least("threads", threads, 1)
+    _check_seed(seed)
     if "torch" in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
         warnings.warn("torch is loaded already, too late for OMP_WAIT_POLICY=PASSIVE: on a busy machine its waiting "
                       "threads slow each other down. Restart and call coursekit.start() before importing torch.",
@@ -30,7 +33,7 @@ def start(seed=0, threads=None):
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
-        _settings["threads"] = threads
+        _settings["threads"] = int(threads)
     seed_everything(seed)
     _report()
 
@@ -43,9 +46,8 @@ def seed_everything(seed):
 
     seed: integer from 0 to 2**32 - 1; ValueError otherwise.
     """
-    if not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed!r}, expected an integer from 0 to 2**32 - 1")
-    _settings["seed"] = seed
+    _check_seed(seed)
+    _settings["seed"] = seed = int(seed)
     random.seed(seed)
     if _watcher not in sys.meta_path:
         # C++ code reads this once, at import: it silences information and warnings at first use, errors still show.
@@ -54,6 +56,12 @@ def seed_everything(seed):
     for name in _PREPARE:
         if name in sys.modules:
             _PREPARE[name](sys.modules[name])
+
+
+def _check_seed(seed):
+    expect_at_least("seed", seed, 0)
+    if seed >= 2**32:
+        raise ValueError(f"seed is {seed}, expected a whole number below 2**32")
 
 
 def _prepare_numpy(numpy):

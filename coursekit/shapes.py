@@ -12,7 +12,8 @@ def expect(name, shape, **axes):
     """
     shape = tuple(shape)
     if len(shape) != len(axes):
-        raise ValueError(f"{name} has shape {shape}, expected the {len(axes)} axes ({', '.join(axes)})")
+        wanted = "one axis" if len(axes) == 1 else f"{len(axes)} axes"
+        raise ValueError(f"{name} has shape {shape}, expected the {wanted} ({', '.join(axes)})")
     for came, (axis, wanted) in zip(shape, axes.items()):
         size, whose = wanted if isinstance(wanted, tuple) else (wanted, None)
         if size is None or came is None or came == size:

@@ -62,6 +62,15 @@ def test_torch_that_cannot_be_imported_is_missing(monkeypatch, capsys):
     assert list(missing(capsys)) == ["device"]
 
 
+def test_torch_without_one_of_its_libraries_is_missing(monkeypatch, capsys):
+    def broken(framework):
+        raise OSError("libtorch_cpu.so: cannot open shared object file")
+
+    monkeypatch.setattr(doctor.device, "best", broken)
+    assert cli.main(["doctor", "torch"]) == 1
+    assert list(missing(capsys)) == ["device"]
+
+
 def test_torch_is_not_imported_where_it_is_not_needed(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert cli.main(["doctor", "lab"]) == 0

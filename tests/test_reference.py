@@ -29,6 +29,30 @@ def test_scores_by_hand():
     assert shifted[0, 0] == pytest.approx(math.tanh(0.25) + 10 * math.tanh(-1))
 
 
+ONES = np.ones
+Q, H, SQUARE = ONES((2, 3)), ONES((2, 4, 3)), ONES((3, 3))
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: reference.dot_score(ONES((5, 3)), H), "query has batch 5, values have 2"),
+    (lambda: reference.dot_score(ONES((2, 7)), H), "query has units 7, values have 3"),
+    (lambda: reference.dot_score(Q, ONES((2, 3))), r"values has shape \(2, 3\), expected the 3 axes"),
+    (lambda: reference.general_score(Q, H, ONES((3, 4))), "W has inputs 4, expected 3"),
+    (lambda: reference.concat_score(Q, H, SQUARE, ONES(3)), "W has inputs 3, expected 6"),
+    (lambda: reference.concat_score(Q, H, ONES((3, 6)), ONES(4)), "v has units 4, expected 3"),
+    (lambda: reference.additive_score(ONES((1, 3)), H, SQUARE, SQUARE, ONES(3), ONES(3)), "query has batch 1, values have 2"),
+    (lambda: reference.additive_score(Q, H, SQUARE, ONES((4, 3)), ONES(3), ONES(3)), "W2 has outputs 4, expected 3"),
+    (lambda: reference.additive_score(Q, H, SQUARE, SQUARE, ONES(3), ONES(2)), "b has units 2, expected 3"),
+    (lambda: reference.context(ONES((2, 5)), H), "weights has length 5, values have 4"),
+    (lambda: reference.softmax(np.ones((2, 3), int)), "scores has dtype int64, expected float16"),
+    (lambda: reference.softmax(Q, mask=ONES((2, 3))), "mask has dtype float64, expected bool"),
+    (lambda: reference.softmax(Q, mask=ONES((2, 4), bool)), "mask has 4 places on axis -1, scores have 3"),
+])
+def test_wrong_input_names_the_axis(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
 def test_softmax_by_hand():
     np.testing.assert_allclose(reference.softmax(np.log([[1.0, 3, 4]])), [[0.125, 0.375, 0.5]])
     np.testing.assert_allclose(reference.softmax(np.log([[1.0, 3, 4]]), mask=[[True, True, False]]), [[0.25, 0.75, 0]])

@@ -197,15 +197,20 @@ def test_start_warns_when_torch_was_loaded_too_early(session, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ({"seed": -1}, "seed is -1, expected an integer from 0"),
+    ({"seed": -1}, "seed is -1, expected a whole number of at least 0"),
     ({"seed": 2**32}, "seed is 4294967296"),
     ({"seed": 1.5}, "seed is 1.5"),
     ({"seed": None}, "seed is None"),
-    ({"threads": 0}, "threads is 0, expected None or an integer of at least 1"),
+    ({"seed": True}, "seed is True"),
+    ({"threads": 0}, "threads is 0, expected a whole number of at least 1"),
+    ({"threads": True}, "threads is True"),
+    ({"seed": -1, "threads": 4}, "seed is -1"),
 ])
-def test_wrong_arguments_are_named(session, arguments, message):
+def test_wrong_arguments_are_named_and_change_nothing(session, arguments, message):
+    before = dict(os.environ), dict(runtime._settings)
     with pytest.raises(ValueError, match=re.escape(message)):
         coursekit.start(**arguments)
+    assert (dict(os.environ), runtime._settings) == before
 
 
 def test_show_source_prints_outside_ipython(monkeypatch, capsys):

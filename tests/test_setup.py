@@ -14,6 +14,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from coursekit import cli
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CPU_INDEX = ["--index-url", "https://download.pytorch.org/whl/cpu"]
@@ -67,7 +69,18 @@ def test_first_run_makes_the_environment_installs_and_hands_over(course, tmp_pat
     python = str(tmp_path / ".venv" / "bin" / "python")
     assert [sys.executable, "-m", "venv", str(tmp_path / ".venv")] in course.machine.calls
     assert course.machine.calls[-2][:4] == [python, "-m", "pip", "install"]
-    assert course.machine.calls[-1] == ["exec", str(tmp_path / ".venv" / "bin" / "coursekit"), "doctor", "torch"]
+    assert course.machine.calls[-1] == ["exec", str(tmp_path / ".venv" / "bin" / "python"), "-m", "coursekit.cli", "doctor", "torch"]
+
+
+def test_an_unknown_command_installs_nothing_and_names_the_known_ones(course):
+    with pytest.raises(SystemExit, match="There is no command 'labs', only install, lab, test, build, doctor"):
+        course.main(["labs"])
+    assert course.machine.calls == []
+
+
+def test_the_launcher_knows_every_command_of_coursekit(course):
+    parser = cli._parser()
+    assert sorted(course.COMMANDS) == sorted(parser._subparsers._group_actions[0].choices)
 
 
 @pytest.mark.parametrize("command, tool", [

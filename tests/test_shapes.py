@@ -10,6 +10,7 @@ from coursekit.shapes import expect, expect_at_least, expect_choice, expect_even
     (lambda: expect("mask", (2, 5), batch=(3, "source"), length=None), "mask has batch 2, source has 3"),
     (lambda: expect("query", (2, 5), batch=None, units=4), "query has units 5, expected 4"),
     (lambda: expect("query", (2,), batch=2, units=4), "query has shape (2,), expected the 2 axes (batch, units)"),
+    (lambda: expect("v", (2, 5), units=3), "v has shape (2, 5), expected the one axis (units)"),
     (lambda: expect_choice("score", "sum", ("dot", "concat")), "unknown score 'sum', expected one of 'dot', 'concat'"),
     (lambda: expect_at_least("length", -3, 0), "length is -3, expected a whole number of at least 0"),
     (lambda: expect_at_least("length", True, 0), "length is True, expected a whole number of at least 0"),

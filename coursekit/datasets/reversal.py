@@ -15,6 +15,7 @@ def reversal(n, length, vocab_size, seed=0):
     expect_at_least("n", n, 1)
     expect_at_least("length", length, 1)
     expect_at_least("vocab_size", vocab_size, 2)
+    expect_at_least("seed", seed, 0)
     source = np.random.default_rng(seed).integers(1, vocab_size, size=(n, length))
     return source, source[:, ::-1].copy()
 
@@ -22,9 +23,12 @@ def reversal(n, length, vocab_size, seed=0):
 def one_hot(tokens, vocab_size):
     """Symbols (...) as vectors (..., vocab_size), float32: a one at the symbol's place and zeros elsewhere.
 
-    Raises `ValueError` for symbols outside 0 … vocab_size - 1.
+    Raises `ValueError` for symbols that are no whole numbers or outside 0 … vocab_size - 1.
     """
+    expect_at_least("vocab_size", vocab_size, 1)
     tokens = np.asarray(tokens)
+    if not np.issubdtype(tokens.dtype, np.integer):
+        raise ValueError(f"tokens has dtype {tokens.dtype}, expected whole numbers")
     if tokens.size and (tokens.min() < 0 or tokens.max() >= vocab_size):
         raise ValueError(f"tokens range from {tokens.min()} to {tokens.max()}, expected 0 to {vocab_size - 1}")
     return np.eye(vocab_size, dtype=np.float32)[tokens]

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from coursekit.device import warn_about
 from coursekit.shapes import expect, expect_at_least, expect_choice, expect_even
 from coursekit.torch.attention import BahdanauAttention, LuongAttention
 from coursekit.torch.position import sinusoidal_positions
@@ -99,6 +100,7 @@ class Seq2Seq(nn.Module):
     def encode(self, source, mask):
         """The encoder's states (batch, length, units) and its last h and c (batch, units)."""
         self.check(source, mask)
+        warn_about(source.device, "lstm")
         inputs = self.one_hot(source)
         if self.position_units:
             positions = sinusoidal_positions(source.shape[1], self.position_units).to(inputs)
@@ -112,11 +114,11 @@ class Seq2Seq(nn.Module):
         return values, (h[0], c[0])
 
     def one_hot(self, tokens):
-        return F.one_hot(tokens, self.vocab_size).to(self.output.weight.dtype)
+        return F.one_hot(tokens.long(), self.vocab_size).to(self.output.weight.dtype)
 
     def check(self, source, mask):
         expect("source", source.shape, batch=None, length=None)
-        if source.is_floating_point() or source.dtype == torch.bool:
+        if source.is_floating_point() or source.is_complex() or source.dtype == torch.bool:
             raise ValueError(f"source has dtype {source.dtype}, expected whole numbers (symbol ids)")
         if source.numel() == 0:
             raise ValueError(f"source has shape {tuple(source.shape)}, expected at least one row and one symbol")
@@ -128,5 +130,7 @@ class Seq2Seq(nn.Module):
         expect("mask", mask.shape, batch=(source.shape[0], "source"), length=(source.shape[1], "source"))
         if mask.dtype != torch.bool:
             raise ValueError(f"mask has dtype {mask.dtype}, expected torch.bool (True = a symbol, False = padding)")
+        if not mask.any(1).all():
+            raise ValueError(f"mask has no symbol in row {int(mask.any(1).int().argmin())}, expected at least one")
         if not mask[:, 0].all() or (mask[:, 1:] & ~mask[:, :-1]).any():
-            raise ValueError("mask has padding before a symbol, expected at least one symbol and padding only after it")
+            raise ValueError("mask has padding before a symbol, expected padding only after a row's symbols")

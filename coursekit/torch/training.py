@@ -6,22 +6,36 @@ import torch
 import torch.nn.functional as F
 
 from coursekit.bar import ProgressBar
-from coursekit.shapes import expect_at_least
+from coursekit.shapes import expect_at_least, expect_choice
 
 
 def token_cross_entropy(logits, targets):
-    """Mean negative log-likelihood of the targets, in nats per token: logits (..., vocab_size), targets (...)."""
+    """Mean negative log-likelihood of the targets, in nats per token: logits (..., vocab_size), targets (...).
+
+    Raises `ValueError` for targets of another shape or outside the vocabulary.
+    """
+    check_targets(logits, targets)
+    if targets.min() < 0 or targets.max() >= logits.shape[-1]:
+        raise ValueError(f"targets range from {targets.min()} to {targets.max()}, expected 0 to {logits.shape[-1] - 1}")
     return F.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
 def token_accuracy(logits, targets):
-    """Share of tokens whose most probable symbol is the target."""
+    """Share of tokens whose most probable symbol is the target: logits (..., vocab_size), targets (...)."""
+    check_targets(logits, targets)
     return (logits.argmax(-1) == targets).float().mean()
 
 
 def exact_match(logits, targets):
-    """Share of sequences in which every token is right."""
+    """Share of sequences in which every token is right: logits (..., length, vocab_size), targets (..., length)."""
+    check_targets(logits, targets)
     return (logits.argmax(-1) == targets).all(-1).float().mean()
+
+
+def check_targets(logits, targets):
+    if logits.shape[:-1] != targets.shape:
+        raise ValueError(f"targets has shape {tuple(targets.shape)}, logits (without their last axis, the vocabulary) "
+                         f"have {tuple(logits.shape[:-1])}")
 
 
 def reached(name, value):
@@ -29,15 +43,19 @@ def reached(name, value):
     def rule(epochs):
         if epochs[-1][name] >= value:
             return f"{name} reached {value}"
+    rule.watches = name
     return rule
 
 
 def patience(name, epochs_without):
     """Stop rule: after `epochs_without` epochs in which `name`, a loss, has not fallen below its best."""
+    expect_at_least("epochs_without", epochs_without, 1)
+
     def rule(epochs):
         best = min(range(len(epochs)), key=lambda i: epochs[i][name])
         if len(epochs) - 1 - best >= epochs_without:
             return f"{name} has not fallen for {epochs_without} epochs"
+    rule.watches = name
     return rule
 
 
@@ -67,13 +85,19 @@ def fit(model, train, validation=None, *, epochs, batch_size=50, learning_rate=1
     epoch. The best epoch is the one of lowest validation loss (training loss where there is no validation set).
     `seed` fixes the order of the examples. Returns a `History`: "loss" is the mean over the epoch's batches while
     the weights change, "val_loss" and "val_<metric>" are measured after the epoch.
-    Raises `ValueError` for unequal numbers of examples and for a loss that is no longer finite.
+    Raises `ValueError` for unequal numbers of examples, for a rule about a value that is not measured, and for a loss
+    that is no longer finite.
     """
     expect_at_least("epochs", epochs, 1)
     expect_at_least("batch_size", batch_size, 1)
     for name, pair in (("train", train), ("validation", validation)):
         if pair is not None and len(pair[0]) != len(pair[1]):
             raise ValueError(f"{name} has {len(pair[0])} inputs and {len(pair[1])} targets, expected as many of each")
+    measured = ["loss"]
+    if validation is not None:
+        measured += ["val_loss"] + [f"val_{metric.__name__}" for metric in metrics]
+    if hasattr(stop, "watches"):  # a rule of your own may look at anything
+        expect_choice("value in the stop rule", stop.watches, measured)
     inputs, targets = train
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     order = torch.Generator().manual_seed(seed)

@@ -40,6 +40,9 @@ def test_data_folder_holds_the_data_cards():
     (lambda: reversal(5, -1, 10), "length is -1, expected a whole number of at least 1"),
     (lambda: reversal(0, 4, 10), "n is 0"),
     (lambda: reversal(5, 4, 1), "vocab_size is 1, expected a whole number of at least 2"),
+    (lambda: reversal(5, 4, 10, seed=-1), "seed is -1"),
+    (lambda: one_hot([0.0, 1.0], 4), "tokens has dtype float64, expected whole numbers"),
+    (lambda: one_hot([], 0), "vocab_size is 0"),
     (lambda: one_hot([0, 4], 4), "tokens range from 0 to 4, expected 0 to 3"),
     (lambda: one_hot([-1, 2], 4), "tokens range from -1 to 2"),
 ])

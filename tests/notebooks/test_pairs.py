@@ -131,6 +131,14 @@ def test_a_missing_or_foreign_file_is_found(course):
     ]
 
 
+def test_a_kernel_that_ends_is_told_in_words_and_leaves_the_notebook(course):
+    before = (course / "01_small.ipynb").read_bytes()
+    change(course / "source" / "01_small.py", "1 / 3", "os._exit(1)")
+    with pytest.raises(ValueError, match="the kernel ended before the notebook did"):
+        notebooks.build(folder=course)
+    assert (course / "01_small.ipynb").read_bytes() == before
+
+
 def test_building_an_unknown_lecture_names_the_known_ones(course):
     with pytest.raises(ValueError, match="no lecture is named 07; there are 01_small"):
         notebooks.build(["07"], course)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from coursekit import reference
-from coursekit.torch import Seq2Seq
+from coursekit.torch import Seq2Seq, seq2seq
 
 VOCAB, UNITS, BATCH, LENGTH, STEPS, POSITION = 6, 5, 3, 4, 7, 2
 MODELS = [dict(attention=None)] + [dict(attention=attention, wiring=wiring) for wiring in ("bahdanau", "luong")
@@ -135,7 +135,23 @@ def test_padding_changes_nothing(settings):
     torch.testing.assert_close(logits[2:3], network(torch.tensor([[3, 1, 5]]), length=STEPS), atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
+def test_ids_of_every_whole_number_type(dtype):
+    network = model(attention="dot", wiring="luong")
+    assert torch.equal(network(sources().to(dtype)), network(sources()))
+    assert torch.equal(network.greedy(sources().to(dtype)), network.greedy(sources()))
+
+
+def test_an_lstm_on_mps_warns(monkeypatch):
+    asked = []
+    monkeypatch.setattr(seq2seq, "warn_about", lambda device, layer: asked.append((str(device), layer)))
+    model(attention=None)(sources())
+    assert asked == [("cpu", "lstm")]
+
+
 @pytest.mark.parametrize("call, message", [
+    (lambda m: m(torch.zeros(2, 3, dtype=torch.complex64)), "source has dtype torch.complex64, expected whole numbers"),
+    (lambda m: m(sources(), torch.tensor([[True] * 4, [False] * 4, [True] * 4])), "mask has no symbol in row 1"),
     (lambda m: m(torch.zeros(2, 3)), "source has dtype torch.float32, expected whole numbers"),
     (lambda m: m(torch.zeros(4, dtype=torch.long)), r"source has shape \(4,\), expected the 2 axes \(batch, length\)"),
     (lambda m: m(torch.tensor([[1, 6]])), "source has ids 1 to 6, expected 0 to 5"),

@@ -90,6 +90,17 @@ def test_metrics_by_hand():
     assert token_cross_entropy(logits, targets).item() == pytest.approx(((5 * right + wrong) / 6).item(), abs=1e-5)
 
 
+@pytest.mark.parametrize("metric", [token_accuracy, exact_match, token_cross_entropy])
+def test_targets_of_another_shape_are_refused(metric):
+    with pytest.raises(ValueError, match=r"targets has shape \(2, 1\), logits .* have \(2, 4\)"):
+        metric(torch.zeros(2, 4, 7), torch.zeros(2, 1).long())
+
+
+def test_patience_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="epochs_without is 0"):
+        patience("val_loss", 0)
+
+
 def test_evaluation_does_not_depend_on_its_batches():
     model, examples = linear(), data(n=11)
     whole, parts = evaluate(model, examples), evaluate(model, examples, batch_size=4)
@@ -104,6 +115,9 @@ def test_nothing_is_left_on_the_screen(capfd):
 @pytest.mark.parametrize("settings, message", [
     (dict(train=(torch.zeros(4, 3, 4), torch.zeros(5, 3).long())), "train has 4 inputs and 5 targets"),
     (dict(validation=(torch.zeros(2, 3, 4), torch.zeros(1, 3).long())), "validation has 2 inputs and 1 targets"),
+    (dict(stop=reached("val_token_accuracy", 0.9)), "unknown value in the stop rule 'val_token_accuracy', expected one of 'loss'"),
+    (dict(train=(torch.zeros(4, 3, 4), torch.zeros(4, 2).long())), r"targets has shape \(4, 2\), logits .* have \(4, 3\)"),
+    (dict(train=(torch.zeros(4, 3, 4), torch.full((4, 3), VOCAB))), "targets range from 5 to 5, expected 0 to 4"),
     (dict(epochs=0), "epochs is 0, expected a whole number of at least 1"),
     (dict(batch_size=-1), "batch_size is -1"),
     (dict(train=(torch.full((4, 3, 4), torch.inf), torch.zeros(4, 3).long())), "loss is nan after epoch 1"),
