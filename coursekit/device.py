@@ -3,6 +3,7 @@
 import gc
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -103,9 +104,12 @@ def share_gpu(tensorflow):
 def memory(device=None):
     """Free and total memory, in bytes, of a device: the GPU's own, or the machine's for the CPU.
 
-    device: as `best()` names it; None is `best()`. On MPS the total is what Metal recommends to use.
+    device: as `best()` names it; None is `best()`. On MPS the total is what Metal recommends to use. Raises ValueError for
+    another name.
     """
     device = best() if device is None else str(device)
+    if not re.fullmatch(r"(cpu|cuda|mps)(:\d+)?|/[CG]PU:\d+", device):
+        raise ValueError(f"device is {device!r}, expected cpu, cuda or mps (with :0, :1 …), /CPU:0 or /GPU:0")
     if device.startswith("cuda"):
         import torch
 

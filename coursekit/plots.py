@@ -10,7 +10,7 @@ from itertools import cycle
 
 import numpy as np
 
-from coursekit.shapes import expect
+from coursekit.shapes import expect, expect_at_least
 
 INCH = 100  # pixels on the page; the picture itself is stored sharper
 SHARPER = 1.5
@@ -32,7 +32,7 @@ def show(figure, alt):
     from IPython import display, get_ipython
     from matplotlib import pyplot
 
-    if not alt.strip():
+    if not (alt or "").strip():
         raise ValueError("alt is empty, expected a sentence that says what the figure shows")
     if get_ipython() is None:
         print(alt)
@@ -63,6 +63,8 @@ def heatmaps(matrices, rows, columns, *, xlabel, ylabel, alt, bar="weight", limi
     """
     from matplotlib.figure import Figure
 
+    for name, given in (("matrices", matrices), ("rows", rows), ("columns", columns)):
+        expect_at_least(f"the number of {name}", len(given), 1)
     matrices = {title: np.asarray(matrix, dtype=float) for title, matrix in matrices.items()}
     for title, matrix in matrices.items():
         axes = {"rows": (len(rows), "row labels"), "columns": (len(columns), "column labels")}
@@ -96,6 +98,7 @@ def curves(series, *, xlabel, ylabel, title, alt, bands=None, limits=None):
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    expect_at_least("the number of series", len(series), 1)
     lines = {name: _line(name, values) for name, values in series.items()}
     if unknown := set(bands or {}) - set(lines):
         raise ValueError(f"bands has {', '.join(sorted(unknown))}, series has {', '.join(lines)}")

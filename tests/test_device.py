@@ -255,6 +255,12 @@ def test_largest_batch_gives_the_memory_of_each_try_back():
         gc.enable()
 
 
+@pytest.mark.parametrize("name", ["tpu", "gpu", "cuda:x", "5"])
+def test_memory_of_an_unknown_device_is_refused(name):
+    with pytest.raises(ValueError, match=f"device is '{name}', expected cpu, cuda or mps"):
+        device.memory(name)
+
+
 def test_largest_batch_raises_what_is_not_about_memory(quick):
     def broken(size):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

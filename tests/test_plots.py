@@ -123,3 +123,15 @@ def test_outside_ipython_the_words_are_printed_and_empty_words_refused():
     """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == ["A line.", "alt is empty, expected a sentence that says what the figure shows"]
+
+
+@pytest.mark.parametrize("draw, message", [
+    (lambda: plots.heatmaps({}, [1], [1], xlabel="", ylabel="", alt="a"), "the number of matrices is 0"),
+    (lambda: plots.heatmap(np.zeros((2, 0)), [1, 2], [], xlabel="", ylabel="", title="", alt="a"),
+     "the number of columns is 0"),
+    (lambda: plots.curves({}, xlabel="", ylabel="", title="", alt="a"), "the number of series is 0"),
+    (lambda: plots.curves({"a": [1]}, xlabel="", ylabel="", title="", alt=None), "alt is empty"),
+])
+def test_nothing_to_draw_and_nothing_said_are_refused(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()

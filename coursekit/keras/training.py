@@ -10,7 +10,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.note = ""
-        self.bar = ProgressBar(self.params["epochs"] * self.params["steps"], "training")
+        steps = self.params["steps"]  # None for a data set of unknown size
+        self.bar = ProgressBar(steps and self.params["epochs"] * steps, "training")
         self.bar.__enter__()
 
     def on_train_batch_end(self, batch, logs=None):
