@@ -142,13 +142,14 @@ def scaled_dot_product_attention(query, key, value, mask=None, *, dropout=0.0, r
 
     weights = softmax over the keys of Q Kᵀ / √d_head;   context = weights V
 
-    Shapes: query (batch, heads, queries, d_head), key (batch, heads, keys, d_head), value (batch, heads, keys, d_value),
-    all three without heads, or all without heads and batch; mask boolean, True = may attend: (queries, keys) or with
-    the axes before them, where all but keys may be 1. `dropout` is the probability of leaving out a weight, drawn from
-    `seed`, a number or a `keras.random.SeedGenerator`.
+    Shapes: query (batch, heads, queries, d_head), key (batch, heads, keys, d_head), value (batch, heads, keys,
+    d_value), all three without heads, or all without heads and batch; mask boolean, True = may attend: (queries, keys)
+    or with the axes before them, where all but keys may be 1. `dropout` is the probability of leaving out a weight,
+    drawn from `seed`, a number or a `keras.random.SeedGenerator`.
     Returns context (batch, heads, queries, d_value), or (context, weights (batch, heads, queries, keys)) with
     `return_weights=True`, the weights as they are before dropout. Without weights and dropout the backend's fused
-    kernel, where it has one, computes the same. A query that may attend to nothing has zero weights and zero context.
+    kernel, where it has one, computes the same of heads with d_value = d_head. A query that may attend to nothing has
+    zero weights and zero context.
     Raises `ValueError` where an axis does not fit, the mask is not boolean, or dropout is not from 0 to 1.
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.2.1; dropout of weights: the authors' code.
     """
@@ -158,7 +159,7 @@ def scaled_dot_product_attention(query, key, value, mask=None, *, dropout=0.0, r
     if mask is not None:
         expect_mask(mask, **outer, queries=(queries, "query"), keys=(keys, "key"))
     expect_probability("dropout", dropout)
-    if len(outer) == 2 and not dropout and not return_weights:
+    if len(outer) == 2 and value.shape[-1] == d_head and not dropout and not return_weights:
         return fused_attention(query, key, value, mask)
     weights = masked_softmax(ops.matmul(query * d_head ** -0.5, ops.swapaxes(key, -1, -2)), mask)
     kept = keras.random.dropout(weights, dropout, seed=seed) if dropout else weights
@@ -185,7 +186,7 @@ def outer_axes(query):
 
 
 def expect_mask(mask, **axes):
-    """Raise `ValueError` unless the mask is boolean and has the last two or more of these axes: all but keys may be 1."""
+    """Raise `ValueError` unless the mask is boolean and has these axes, or the last of them: all but keys may be 1."""
     if keras.backend.standardize_dtype(mask.dtype) != "bool":
         raise ValueError(f"mask has dtype {mask.dtype}, expected bool (True = may attend)")
     if 2 <= len(mask.shape) < len(axes):
@@ -201,7 +202,7 @@ def expect_probability(name, value):
 
 
 def causal_mask(length):
-    """Each place may attend to itself and to those before it: (length, length), boolean, True on and below the diagonal.
+    """Each place may attend to itself and to those before it: (length, length), boolean, True from the diagonal down.
 
     `length` is a number, or a scalar tensor where a graph learns it only when it runs.
     Raises `ValueError` for a negative length. Source: Vaswani et al. 2017, section 3.2.3.

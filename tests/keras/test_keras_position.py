@@ -101,7 +101,8 @@ def test_rotary_products_depend_on_the_distance_alone():
 @pytest.mark.parametrize("call, message", [
     (lambda: PositionalEncoding(5, MAX_LENGTH), "d_model is 5, expected an even number"),
     (lambda: PositionalEncoding(4, -1), "length is -1, expected a whole number of at least 0"),
-    (lambda: PositionalEncoding(4, MAX_LENGTH)(random(2, 8, 4)), "x has length 8, expected at most max_length, which is 7"),
+    (lambda: PositionalEncoding(4, MAX_LENGTH)(random(2, 8, 4)),
+     "x has length 8, expected at most max_length, which is 7"),
     (lambda: PositionalEncoding(4, MAX_LENGTH)(random(2, 5, 6)), "x has d_model 6, expected 4"),
     (lambda: LearnedPositions(0, 4), "max_length is 0, expected a whole number of at least 1"),
     (lambda: LearnedPositions(4, 0), "d_model is 0, expected a whole number of at least 1"),

@@ -23,7 +23,7 @@ def random(*shape, dtype="float32", seed=0):
 def away_from_start(layer):
     """Norms that scale and shift, biases that are not zero."""
     layer.build()
-    layer.set_weights([array + random(*array.shape, seed=number) / 5 for number, array in enumerate(layer.get_weights())])
+    layer.set_weights([array + random(*array.shape, seed=seed) / 5 for seed, array in enumerate(layer.get_weights())])
     return layer
 
 
@@ -67,7 +67,8 @@ def test_stack_is_its_layers_and_with_pre_norm_a_last_norm(norm_first, batch, le
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @ACTIVATION
 def test_feed_forward_equals_numpy(dtype, activation):
-    network, x = away_from_start(FeedForward(D_MODEL, D_FF, activation, dtype=dtype)), random(3, 2, D_MODEL, dtype=dtype)
+    network = away_from_start(FeedForward(D_MODEL, D_FF, activation, dtype=dtype))
+    x = random(3, 2, D_MODEL, dtype=dtype)
     expected = reference.feed_forward(x, parameters(network), getattr(reference, activation))
     np.testing.assert_allclose(network(x), expected, atol=TOLERANCE[dtype])
 
@@ -144,7 +145,8 @@ def test_half_precision_stays_close_and_finite(policy):
     (lambda: EncoderLayer(12, 3, 7, activation="tanh"), "unknown activation 'tanh', expected one of 'relu', 'gelu'"),
     (lambda: EncoderLayer(12, 3, 7, dropout=2), "dropout is 2, expected a probability from 0 to 1"),
     (lambda: EncoderLayer(12, 3, 7)(random(2, 5, 8)), "x has d_model 8, expected 12"),
-    (lambda: EncoderLayer(12, 3, 7)(random(5, 12)), "x has shape (5, 12), expected the 3 axes (batch, length, d_model)"),
+    (lambda: EncoderLayer(12, 3, 7)(random(5, 12)),
+     "x has shape (5, 12), expected the 3 axes (batch, length, d_model)"),
     (lambda: EncoderLayer(12, 3, 7)(random(2, 5, 12), mask=padding_mask([4, 6])), "mask has keys 6, key has 5"),
     (lambda: Encoder(2, 12, 3, 7)(random(2, 5, 12), mask=random(5, 5)), "expected bool (True = may attend)"),
     (lambda: Encoder(0, 12, 3, 7), "n_layers is 0, expected a whole number of at least 1"),
