@@ -1044,7 +1044,7 @@ coursekit.check("01.bottleneck")
 # | Loop | Python, unrolled into the graph | RNN cell, a loop inside the graph | the graph stays small; any length |
 # | Tensor operations | `tf.*` on Keras tensors | `keras.ops` | Keras 3 refuses the former while a model is built |
 # | Batch size | fixed at 10 when the model is built | free | the last batch, and one example, work too |
-# | Input | one-hot vectors, made outside | symbols; the model makes the vectors | less memory; a wrong symbol is refused |
+# | Input | one-hot vectors, made outside | symbols; the model makes the vectors | less memory; called directly, it refuses a wrong symbol |
 # | Output | probabilities | logits; softmax in the loss | numerically safer |
 # | While training | the slides do not say | a validation set | the test set chooses nothing |
 # | Reported | tokens, one run | tokens, whole sequences, seeds, baselines | sections 3 and 9 |

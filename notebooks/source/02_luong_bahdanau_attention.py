@@ -45,6 +45,10 @@ except ImportError:  # a fresh Colab: whatever it has (numpy, torch, tensorflow)
 coursekit.start(seed=0, threads=1)
 
 # %%
+import os
+
+os.environ["KERAS_BACKEND"] = "tensorflow"  # read when Keras is imported
+
 import keras
 import numpy as np
 import torch
