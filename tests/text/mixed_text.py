@@ -10,7 +10,7 @@ ENGLISH = """the pizza came out of the oven and it tasted good restaurant waiter
 low lower lowest
 newest widest don't
 it's $5.00 3.14 e-mail a_b C++ #tag @you 50% (so) "quoted" [brackets] x=y <b> ~ ^ ` | \\ Hello WORLD
-McDonald 2026 1234567890 state-of-the-art end. what? stop! well, etc... [mask] [Mask]""".split()
+McDonald 2026 1234567890 state-of-the-art end. what? stop! well, etc... [mask] [Mask] here: there; 'so'""".split()
 ACCENTED = """café CAFÉ naïve Ångström Übermut crème brûlée señor façade œuvre straße STRAẞE İstanbul ılık Łódź Đà Nẵng
 Việt phở ﬁn ﬂow ǅ ŉ ſ Ωμέγα ΌΣΟΣ Привет ёжик Йод שָׁלוֹם مَرْحَبًا हिन्दी ไทย ខ្មែរ 한국어 각 ｆｕｌｌ １２３ ² ½ Ⅷ ①""".split()
 CHINESE = "中文字符 今天天气很好 日本語のテキスト カタカナ 漢字かな ｶﾀｶﾅ 東京２０２６ 豈更車 \U00020000\U0002a6df \U0002f800 㐀䶵 。、「」".split()
@@ -38,7 +38,7 @@ def mixed_lines(n, seed=0):
     lines = []
     for _ in range(n):
         line = ""
-        for kind in draw.choices(kinds, weights, k=draw.randint(0, 24)):
+        for kind in draw.choices(kinds, weights, k=draw.randint(1, 24)):
             word = draw.choice(kind)
             if draw.random() < 0.15:
                 word = "".join(character + draw.choice(MARKS) * draw.randint(0, 2) for character in word)

@@ -45,11 +45,13 @@ def assert_equal(ours, theirs, lines):
     return total, unknown
 
 
-@pytest.mark.parametrize("lowercase", [True, False])
-def test_ten_thousand_mixed_lines(vocabulary, lines, lowercase):
-    ours, theirs = WordPiece(vocabulary, lowercase), library(vocabulary, lowercase=lowercase)
-    total, unknown = assert_equal(ours, theirs, lines)
-    assert total > 200_000 and 1_000 < unknown < total / 5
+def test_ten_thousand_mixed_lines(vocabulary, lines):
+    total, unknown = assert_equal(WordPiece(vocabulary), library(vocabulary), lines)
+    assert len(set(lines)) > 9_500 and total > 200_000 and 1_000 < unknown < total / 5
+
+
+def test_mixed_lines_in_their_own_case(vocabulary, lines):
+    assert_equal(WordPiece(vocabulary, lowercase=False), library(vocabulary, lowercase=False), lines[:3000])
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
@@ -182,7 +184,7 @@ def test_decode_by_hand():
 
 def test_decode_as_the_library_does(vocabulary, lines):
     ours, theirs = WordPiece(vocabulary), library(vocabulary)
-    ids = [encoding.ids for encoding in theirs.encode_batch(lines)]
+    ids = [encoding.ids for encoding in theirs.encode_batch(lines[:3000])]
     assert [ours.decode(row) for row in ids] == theirs.decode_batch(ids)
 
 
