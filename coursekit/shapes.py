@@ -34,6 +34,12 @@ def expect_at_least(name, value, least):
         raise ValueError(f"{name} is {value!r}, expected a whole number of at least {least}")
 
 
+def expect_real(name, dtype):
+    """Raise `ValueError` unless a dtype of any framework is a floating-point type."""
+    if "float" not in str(dtype):
+        raise ValueError(f"{name} has dtype {dtype}, expected a floating-point type")
+
+
 def expect_even(name, value):
     """Raise `ValueError` unless `value` is an even number: in sinusoidal positions each sine has its cosine."""
     expect_at_least(name, value, 0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coursekit.shapes import expect, expect_at_least, expect_choice, expect_even
+from coursekit.shapes import expect, expect_at_least, expect_choice, expect_even, expect_real
 
 
 @pytest.mark.parametrize("call, message", [
@@ -15,6 +15,7 @@ from coursekit.shapes import expect, expect_at_least, expect_choice, expect_even
     (lambda: expect_at_least("length", -3, 0), "length is -3, expected a whole number of at least 0"),
     (lambda: expect_at_least("length", True, 0), "length is True, expected a whole number of at least 0"),
     (lambda: expect_at_least("length", "4", 0), "length is '4', expected a whole number of at least 0"),
+    (lambda: expect_real("values", "int64"), "values has dtype int64, expected a floating-point type"),
     (lambda: expect_even("d_model", 7), "d_model is 7, expected an even number: each sine has its cosine"),
 ])
 def test_messages(call, message):

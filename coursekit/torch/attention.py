@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from coursekit.shapes import expect, expect_at_least, expect_choice
+from coursekit.shapes import expect, expect_at_least, expect_choice, expect_real
 
 
 def masked_softmax(scores, mask=None):
@@ -30,7 +30,7 @@ class Attention(nn.Module):
 
     Shapes: query (batch, units); values (batch, length, units); mask (batch, length), boolean, True = may attend.
     Returns context (batch, units), or (context, weights (batch, length)) with `return_weights=True`; a fully masked
-    row gives zeros. Raises `ValueError` where an axis does not fit or the mask is not boolean.
+    row gives zeros. Raises `ValueError` where an axis or a dtype does not fit or the mask is not boolean.
 
     A subclass defines `keys(values)`, the part of the score that no query changes (a decoder computes it once for
     all its steps), and `score(query, keys)`.
@@ -45,6 +45,10 @@ class Attention(nn.Module):
         expect("values", values.shape, batch=None, length=None, units=self.units)
         batch, length, _ = values.shape
         expect("query", query.shape, batch=(batch, "values"), units=self.units)
+        expect_real("query", query.dtype)
+        expect_real("values", values.dtype)
+        if query.dtype != values.dtype and not torch.is_autocast_enabled(query.device.type):
+            raise ValueError(f"query has dtype {query.dtype}, values have {values.dtype}")
         if mask is not None:
             expect("mask", mask.shape, batch=(batch, "values"), length=(length, "values"))
             if mask.dtype != torch.bool:

@@ -164,3 +164,12 @@ def test_wrong_settings_are_refused(wrong, message):
     with pytest.raises(ValueError) as error:
         wrong()
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("query, values, message", [
+    (np.zeros((2, 3), int), np.zeros((2, 5, 3), "float32"), "query has dtype"),
+    (np.zeros((2, 3), "float32"), np.zeros((2, 5, 3), int), "values has dtype"),
+])
+def test_whole_numbers_are_refused(query, values, message):
+    with pytest.raises(ValueError, match=f"{message} .*int.*, expected a floating-point type"):
+        make("dot")(query, values)

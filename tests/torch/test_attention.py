@@ -122,6 +122,8 @@ def zeros(*shape):
     (lambda a: a(zeros(2, 3), zeros(2, 5, 3), zeros(2, 7).bool()), "mask has length 7, values have 5"),
     (lambda a: a(zeros(2, 3), zeros(2, 5, 3), zeros(1, 5).bool()), "mask has batch 1, values have 2"),
     (lambda a: a(zeros(2, 3), zeros(2, 5, 3), zeros(2, 5)), "mask has dtype torch.float32, expected torch.bool"),
+    (lambda a: a(zeros(2, 3).int(), zeros(2, 5, 3)), "query has dtype torch.int32, expected a floating-point type"),
+    (lambda a: a(zeros(2, 3).double(), zeros(2, 5, 3)), "query has dtype torch.float64, values have torch.float32"),
     (lambda a: LuongAttention(3, "additive"), "unknown score 'additive', expected one of 'dot', 'general', 'concat'"),
     (lambda a: LuongAttention(0), "units is 0, expected a whole number of at least 1"),
     (lambda a: BahdanauAttention(2.5), "units is 2.5"),
