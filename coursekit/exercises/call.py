@@ -6,12 +6,13 @@ In a notebook this happens in the learner's own process; grading makes the same 
 import contextlib
 import dis
 import linecache
+import numbers
 from dataclasses import dataclass, field
 from types import FunctionType
 
 import numpy as np
 
-from coursekit.exercises.guards import Beginning, TimeUp, time_limit
+from coursekit.exercises.guards import Beginning, TimeUp, on_cpu, running, time_limit
 from coursekit.exercises.plain import Unusable, describe, is_a, plain
 
 
@@ -38,7 +39,8 @@ class Case:
 class Outcome:
     """What one call gave, in plain values.
 
-    status: "answered", "missing", "not attempted", "raised", "timed out" or "unusable" (no array, number or text).
+    status: "answered", "missing", "not attempted", "raised", "interrupted" (Ctrl-C), "timed out" or "unusable" (no
+    array, number or text).
     answer: an array, a text, or a tuple of these. message: what went wrong, for the learner. changed: the inputs that
     the call modified. printed: the beginning of what it printed, and how many characters it printed in all.
     """
@@ -64,8 +66,11 @@ def call(namespace, task, case):
         return Outcome("not attempted")
     inputs = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in case.inputs.items()}
     printed = Beginning()
+    # A trained model is where the learner put it; all else is given its inputs on the CPU.
+    device = contextlib.nullcontext() if task.kind == "predictor" else on_cpu()
     try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), time_limit(task.seconds):
+        with (contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), device, running(),
+              time_limit(task.seconds)):
             answer = ASK[task.kind](found, task, case, inputs)
             # Inside the limit too: turning a strange object into an array may run the learner's code.
             outcome = Outcome("not attempted") if holds_ellipsis(answer) else Outcome("answered", plain(answer))
@@ -74,6 +79,8 @@ def call(namespace, task, case):
                                                "Is there a loop that never ends?")
     except Unusable as error:
         outcome = Outcome("unusable", message=str(error))
+    except KeyboardInterrupt:
+        outcome = Outcome("interrupted", message="It was stopped from the keyboard (KeyboardInterrupt).")
     except BaseException as error:  # SystemExit, too, is only an answer here
         outcome = raised(error, (namespace, globals_of(found)))
     outcome.changed = tuple(name for name, value in inputs.items()
@@ -94,24 +101,29 @@ def ask_class(found, task, case, inputs):
     if not isinstance(found, type):
         raise Unusable(f"{task.name} is {describe(found)}, expected a class.")
     model = found(**case.init)
+    if is_a(model, "keras", "Layer"):  # first, for on the torch backend a Keras layer is an nn.Module too
+        return ask_keras_layer(model, case, inputs)
     if is_a(model, "torch", "nn.Module"):
         return ask_torch_module(model, case, inputs)
-    if is_a(model, "keras", "Layer"):
-        return ask_keras_layer(model, case, inputs)
     raise Unusable(f"{task.name} is a plain class, expected an nn.Module or a Keras layer.")
 
 
 def ask_value(found, task, case, inputs):
+    if found is None or callable(found):
+        wanted = "a number" if task.kind == "number" else "a letter in quotes"
+        raise Unusable(f"{task.name} is {describe(found)}, expected {wanted}.")
     return found
 
 
 def ask_predictor(found, task, case, inputs):
     """A predictor is a function of the inputs, or the pair (function, seconds it was trained)."""
-    predict, *seconds = found if isinstance(found, tuple) else (found,)
+    predict, *seconds = found if isinstance(found, (tuple, list)) and found else (found,)
     if not callable(predict) or len(seconds) > 1:
         raise Unusable(f"{task.name} is {describe(found)}, expected {task.signature}.")
     if task.limit and not seconds:
         raise Unusable(f"{task.name} is a function alone, expected the pair {task.signature}.")
+    if task.limit and not (isinstance(seconds[0], numbers.Real) and seconds[0] >= 0):
+        raise Unusable(f"The second part of {task.name} is how long the training took: a number of seconds, at least 0.")
     tokens = predict(*inputs.values())
     return (tokens, float(seconds[0])) if task.limit else tokens
 
@@ -185,7 +197,7 @@ def unchanged(value, original):
 
 
 def holds_ellipsis(answer):
-    return answer is ... or isinstance(answer, tuple) and any(part is ... for part in answer)
+    return answer is ... or isinstance(answer, (tuple, list)) and any(part is ... for part in answer)
 
 
 def is_empty(found):
@@ -201,7 +213,7 @@ def is_empty(found):
 
 def globals_of(found):
     """The module or notebook in which a function, a class or a predictor was written, as its dictionary of names."""
-    if isinstance(found, tuple):
+    if isinstance(found, (tuple, list)):
         return globals_of(found[0]) if found else None
     if isinstance(found, type):
         return next((globals_of(member) for member in vars(found).values() if isinstance(member, FunctionType)), None)
@@ -218,8 +230,17 @@ def raised(error, own):
         last, trace = trace, trace.tb_next
     if isinstance(error, NotImplementedError) and last is line:
         return Outcome("not attempted")
-    message = f"{type(error).__name__}: {str(error)[:500]}" if str(error) else type(error).__name__
+    message = ": ".join(filter(None, (type(error).__name__, words_of(error))))
     if line is not None:
         source = linecache.getline(line.tb_frame.f_code.co_filename, line.tb_lineno).strip()
         message = f"Line {line.tb_lineno}" + (f": {source}" if source else "") + f"\n{message}"
     return Outcome("raised", message=message)
+
+
+def words_of(error):
+    """What the exception says, in short; nothing where its own code fails to say it or takes longer than a second."""
+    try:
+        with time_limit(1):
+            return str(error)[:500]
+    except BaseException:  # this code is the learner's too
+        return ""

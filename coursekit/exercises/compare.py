@@ -39,9 +39,9 @@ class Verdict:
 
 def judge(task, questions, outcomes):
     """The Verdict on one outcome per question."""
-    for outcome in outcomes:
-        if outcome.status in ("missing", "not attempted"):
-            return Verdict(outcome.status, [False] * len(questions))
+    for status in ("missing", "not attempted"):
+        if all(outcome.status == status for outcome in outcomes):
+            return Verdict(status, [False] * len(questions))
     problems = [problem(task, question, outcome) for question, outcome in zip(questions, outcomes)]
     passed = [found is None for found in problems]
     if all(passed):
@@ -54,6 +54,8 @@ def judge(task, questions, outcomes):
 
 def problem(task, question, outcome):
     """What is wrong with the outcome, in words, or None."""
+    if outcome.status == "not attempted":
+        return "This case is not written yet: it gives ... or raises NotImplementedError, while others give an answer."
     if outcome.status != "answered":
         return outcome.message
     found = COMPARE[task.kind](task, question, outcome.answer)
@@ -90,6 +92,10 @@ def compare_arrays(task, question, answer):
         if isinstance(answer, tuple):
             answer = stacked(answer)
         if isinstance(answer, tuple):
+            ragged = ragged_rows(expected, answer)
+            if ragged is not None:
+                return (f"Row 0 has shape {answer[0].shape}, row {ragged} has shape {answer[ragged].shape}; in an array "
+                        "all rows have the same shape.")
             return f"A tuple of {len(answer)} came back, expected one array."
         return array_difference(expected, answer, question, *next(iter(task.returns.items())))
     names = tuple(task.returns)
@@ -112,6 +118,13 @@ def stacked(parts):
     return parts
 
 
+def ragged_rows(expected, parts):
+    """The first row whose shape is not that of row 0, where the parts are rows of the array asked for; else None."""
+    if not all(isinstance(part, np.ndarray) and part.ndim == expected.ndim - 1 for part in parts):
+        return None
+    return next((row for row, part in enumerate(parts) if part.shape != parts[0].shape), None)
+
+
 def array_difference(expected, answer, question, name, axes):
     """The first difference between two arrays, type before shape before values, naming the axis."""
     if not isinstance(answer, np.ndarray):
@@ -120,6 +133,8 @@ def array_difference(expected, answer, question, name, axes):
     # A single number has no dtype that the next line of code could stumble over: 1 is as good as 1.0.
     if wanted != came and not (wanted == "real numbers" and came == "whole numbers" and expected.ndim == 0):
         return f"{name} holds {came} ({answer.dtype}), expected {wanted} ({expected.dtype})."
+    if answer.ndim and not expected.ndim:
+        return f"{name} has shape {answer.shape}, expected a single number."
     if answer.ndim != expected.ndim:
         return f"{name} has shape {answer.shape}, expected {expected.shape}: ({', '.join(axes)})."
     for axis, (size, right) in enumerate(zip(answer.shape, expected.shape)):

@@ -174,8 +174,8 @@ def examine(exercise, namespace, seed=0):
     questions, outcomes = exercise.questions(seed), []
     for question in questions:
         outcomes.append(call(namespace, exercise.task, question.case))
-        if outcomes[-1].status in ("missing", "not attempted", "timed out"):
-            outcomes += [outcomes[-1]] * (len(questions) - len(outcomes))  # no need to wait for the limit in every case
+        if outcomes[-1].status in ("missing", "timed out", "interrupted"):
+            outcomes += [outcomes[-1]] * (len(questions) - len(outcomes))  # no need to wait in every case
             break
     return judge(exercise.task, questions, outcomes)
 

@@ -1,11 +1,30 @@
-"""Guards around the learner's code: what it prints is kept short, and it is stopped when its time is up."""
+"""Guards around the learner's code: what it prints is kept short, it is stopped when its time is up, and its tensors
+are made where the inputs are."""
 
 import contextlib
+import contextvars
 import ctypes
 import io
 import signal
 import sys
 import threading
+
+learners_code_runs = contextvars.ContextVar("learners_code_runs", default=False)
+
+
+@contextlib.contextmanager
+def running():
+    """Inside, `learners_code_runs` is True: so a check knows that it was called by the very code that it checks."""
+    token = learners_code_runs.set(True)
+    try:
+        yield
+    finally:
+        learners_code_runs.reset(token)
+
+
+def on_cpu():
+    """Inside, torch makes new tensors on the CPU, where the inputs are, whatever default device the notebook set."""
+    return sys.modules["torch"].device("cpu") if "torch" in sys.modules else contextlib.nullcontext()
 
 
 class Beginning(io.TextIOBase):

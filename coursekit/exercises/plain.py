@@ -25,6 +25,8 @@ def plain(answer):
         return plain_tensor(answer)
     if is_a(answer, "keras", "KerasTensor"):
         raise Unusable("A symbolic Keras tensor came back; it has a shape but no values.")
+    if is_a(answer, "jax", "Array"):
+        return plain_array(np.asarray(answer))
     if is_a(answer, "tensorflow", "Tensor") or is_a(answer, "keras", "Variable"):
         return plain_array(np.asarray(answer.numpy()))
     if isinstance(answer, (tuple, list)):
@@ -38,7 +40,7 @@ def plain(answer):
     if isinstance(answer, GeneratorType):
         raise Unusable("A generator came back: it makes its values later. Is there a yield, or a for in round "
                        "brackets?")
-    raise Unusable(f"What came back is {describe(answer)}, expected an array.")
+    raise Unusable(f"What came back is {describe(answer)}, expected an array or a number.")
 
 
 def plain_array(array):
