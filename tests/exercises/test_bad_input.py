@@ -46,6 +46,8 @@ QUICK = SimpleNamespace(name="answer", kind="function", framework="numpy", secon
     (lambda w, v: np.array([[object()]]), "dtype object"),
     (lambda w, v: "context", "context is a text"),
     (lambda w, v: (right(w, v), w), "A tuple of 2"),
+    (lambda w, v: [np.ones(3), np.ones(2)], "Row 0 has shape (3,), row 1 has shape (2,); in an array all rows"),
+    (lambda w, v: [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0]], "Row 0 has shape (3,), row 2 has shape (1,)"),
     (lambda w, v: right(w, v) / 0.0, "differs in"),
     (lambda w, v: right(w, v) * np.nan, "contains NaN, first at [batch 0, units 0]"),
     (lambda w, v: right(w, v)[:, :1], "axis 1 (units) is 1, not 3"),
@@ -100,6 +102,22 @@ def test_not_attempted_is_exactly_this(capsys):
         torch.nn.Module()(values)  # torch itself raises NotImplementedError
 
     assert "raised an exception" in context(library_lacks_it, capsys)
+
+
+def test_half_written_work_is_no_starter(capsys):
+    def context_vector(weights, values):
+        if len(weights) > 1:
+            raise NotImplementedError
+        return right(weights, values)
+
+    shown = context(context_vector, capsys)
+    assert "not yet, 1 of 3 cases pass" in shown and "This case is not written yet" in shown
+    assert "smallest failing case, batch 2" in shown
+
+    def smallest_case_left_out(weights, values):
+        return right(weights, values) if len(weights) > 1 else ...
+
+    assert "not yet, 2 of 3 cases pass" in context(smallest_case_left_out, capsys)
 
 
 def test_empty_methods_of_a_class(capsys):
@@ -157,6 +175,63 @@ def test_any_exception_is_an_answer(error, capsys):
         raise error
 
     assert f"{type(error).__name__}" in context(context_vector, capsys)
+
+
+@pytest.mark.skipif(not hasattr(__import__("signal"), "setitimer"), reason="needs timer signals")
+@pytest.mark.parametrize("words", [lambda self: 1 / 0, lambda self: time.sleep(60), lambda self: forever()])
+def test_exceptions_that_cannot_say_what_they_are(words, capsys):
+    error = type("Mute", (Exception,), {"__str__": words})()
+
+    def answer():
+        raise error
+
+    outcome = call({"answer": answer}, QUICK, Case({}))
+    assert outcome.status == "raised" and outcome.message.endswith(": raise error\nMute")
+
+
+def test_ctrl_c_ends_the_check():
+    calls = []
+
+    def context_vector(weights, values):
+        calls.append(1)
+        raise KeyboardInterrupt
+
+    verdict = examine(library.find("02.context_vector"), {"context_vector": context_vector})
+    assert verdict.status == "failed" and verdict.text.startswith("It was stopped from the keyboard")
+    assert len(calls) == 1
+
+
+def test_a_check_inside_the_code_it_checks(capsys):
+    calls = []
+
+    def context_vector(weights, values):
+        calls.append(1)
+        check("02.context_vector", context_vector)
+
+    shown = context(context_vector, capsys)
+    assert 'check("02.context_vector") is called inside the code that it checks.' in shown
+    assert "None came back" in shown and len(calls) == 3
+    assert "passed" in context(right, capsys)
+
+
+def test_the_notebooks_default_device_does_not_matter(capsys):
+    torch.set_default_device("meta")  # as "cuda" would, it puts new tensors where the inputs are not
+    try:
+        library.find("02.alignment").questions.cache_clear()
+        check("02.alignment", library.find("02.alignment").right)
+        assert torch.ones(1).device.type == "meta"
+    finally:
+        torch.set_default_device(None)
+    assert "passed" in capsys.readouterr().out
+
+
+def test_arrays_of_jax(monkeypatch):
+    class Array:
+        def __array__(self, dtype=None, copy=None):
+            return np.arange(3.0)
+
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(Array=Array))
+    assert np.array_equal(plain(Array()), [0, 1, 2])
 
 
 def test_exception_without_end(capsys):
@@ -236,6 +311,12 @@ def test_name_missing_and_wrong_kind(capsys):
     assert "encoder_weights is not a number" in capsys.readouterr().out
     check("01.encoder_weights", 1700)
     assert "1700 is not the number asked for." in capsys.readouterr().out
+    assert examine(library.find("01.encoder_weights"), {"encoder_weights": None}).text == (
+        "encoder_weights is None, expected a number.")
+    check("01.encoder_weights", lambda: 1728)
+    assert "encoder_weights is a function, expected a number." in capsys.readouterr().out
+    check("01.bottleneck", lambda: "b")
+    assert "bottleneck is a function, expected a letter in quotes." in capsys.readouterr().out
     check("01.bottleneck", "e")
     assert 'Expected one of "a", "b", "c", "d", in quotes.' in capsys.readouterr().out
     check("01.bottleneck", 2)
@@ -277,6 +358,24 @@ def test_predictors(capsys):
     assert "took 300 seconds; the limit is 120" in capsys.readouterr().out
     check("02.length_100", (lambda source: np.where(np.arange(100) < 50, source[:, ::-1], 1), 60))
     assert "By quarter of the sequence: 100%, 100%, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seconds", ["90", -1, None, float("nan")])
+def test_predictors_with_seconds_that_are_none(seconds, capsys):
+    check("02.length_100", (lambda source: source[:, ::-1], seconds))
+    assert "is how long the training took: a number of seconds, at least 0." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("pair", [tuple, list])
+def test_predictors_as_pairs(pair, capsys):
+    check("02.length_100", pair((lambda source: source[:, ::-1], np.float32(60))))
+    assert "passed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("pair", [(), [], (1, 2)])
+def test_predictors_that_are_no_pair(pair, capsys):
+    check("02.length_100", pair)
+    assert "expected reverse_100 = " in capsys.readouterr().out
 
 
 def test_objects_that_equal_everything():

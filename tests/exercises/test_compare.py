@@ -56,6 +56,21 @@ def test_parts_are_compared_by_name():
     assert verdict((h, c), h[:1], PAIR).text == "Expected 2 values (h, c); one value came back."
 
 
+def test_a_single_number():
+    task = SimpleNamespace(kind="function", name="f", mistakes={}, returns={"y": ()})
+    assert verdict(np.array(2.0), np.array([2.0]), task).text == "y has shape (1,), expected a single number."
+    assert verdict(np.array(2.0), np.array(2), task).status == "passed"
+
+
+def test_grey_only_where_nothing_is_written():
+    questions = [Question(Case({"x": np.ones(size)}), {}, np.ones((1, 1)), 1e-6, {}) for size in (1, 2)]
+    answered, empty = Outcome("answered", np.ones((1, 1))), Outcome("not attempted")
+    assert judge(TASK, questions, [empty, empty]).status == "not attempted"
+    found = judge(TASK, questions, [answered, empty])
+    assert (found.status, found.passed, found.question) == ("failed", [True, False], questions[1])
+    assert found.text.startswith("This case is not written yet")
+
+
 def test_infinity_and_whole_tables():
     inf = np.array([[np.inf, 1.0]])
     assert verdict(inf, inf).status == "passed"

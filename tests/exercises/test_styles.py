@@ -1,5 +1,10 @@
 """No honest solution is refused: at least five coding styles for each exercise, one thread and two."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -25,6 +30,14 @@ def test_keras_layers_are_accepted():
     for definition in keras_styles():
         for seed in SEEDS[:3]:
             assert accepted(library.find("02.attentional_vector"), definition, seed) is True
+
+
+def test_keras_layers_on_the_torch_backend_are_accepted():
+    """There a Keras layer is an nn.Module too. A process has one backend, so another process is asked."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import test_styles; test_styles.test_keras_layers_are_accepted()"],
+        cwd=Path(__file__).parent, env={**os.environ, "KERAS_BACKEND": "torch"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("threads", [1, 2])
