@@ -239,7 +239,7 @@ class MaskedLayer(keras.layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        pass
+        self.supports_masking = True
 
     def __call__(self, *args, mask=None, **kwargs):
         if mask is not None:
