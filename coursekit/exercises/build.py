@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import tempfile
 import zipfile
 from importlib import metadata
@@ -38,18 +39,26 @@ def build_without_solutions(out):
 
 def package_files(compiled_folder):
     """Every file of the package by its name in the wheel, the lectures' exercises compiled."""
-    package, files = Path(coursekit.__file__).parent, {}
-    for path in sorted(package.rglob("*")):
-        lecture = path.parent == library.HERE and path.name.startswith("lecture_")
-        if path.is_file() and "__pycache__" not in path.parts and not lecture:
-            files[f"coursekit/{path.relative_to(package).as_posix()}"] = path.read_bytes()
-    for path in sorted(data_folder().rglob("*")):
-        if path.is_file():
-            files[f"coursekit/data/{path.relative_to(data_folder()).as_posix()}"] = path.read_bytes()
+    files = {**shared_files(Path(coursekit.__file__).parent, "coursekit"),
+             **shared_files(data_folder(), "coursekit/data")}
     for lecture in library.lectures():
         compiled.save(library.exercises(lecture), compiled_folder / f"lecture_{lecture}")
     for path in sorted(compiled_folder.iterdir()):
         files[f"coursekit/exercises/{path.name}"] = path.read_bytes()
+    return files
+
+
+def shared_files(folder, prefix):
+    """The files below a folder that learners may have: no bytecode, nothing hidden, such as an editor's checkpoints,
+    and no file that is called like a lecture's exercises or a copy of them, or that defines a reference."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
+        if path.is_file() and not hidden and "lecture_" not in path.name:
+            content = path.read_bytes()
+            if not re.search(rb"^@\w+\.reference\b", content, re.MULTILINE):
+                files[f"{prefix}/{'/'.join(parts)}"] = content
     return files
 
 

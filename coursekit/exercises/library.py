@@ -17,7 +17,7 @@ def find(id):
     """The exercise with this id. Raises ValueError that lists what there is."""
     lecture = str(id).partition(".")[0]
     known = {exercise.task.id: exercise for exercise in exercises(lecture)} if lecture in lectures() else {}
-    if id not in known:
+    if not isinstance(id, str) or id not in known:
         there = f"lecture {lecture} has {', '.join(known)}" if known else f"the lectures are {', '.join(lectures())}"
         raise ValueError(f"unknown exercise {id!r}: {there}")
     return known[id]
@@ -33,6 +33,13 @@ def folders():
     """The package's own exercises and, if COURSEKIT_EXERCISES names a folder, an instructor's private ones."""
     private = os.environ.get("COURSEKIT_EXERCISES")
     return [HERE, *([Path(private)] if private else [])]
+
+
+def with_reference(exercise):
+    """The exercise, for what needs its reference. Raises ValueError where it is compiled and has none."""
+    if isinstance(exercise, compiled.Compiled):
+        raise ValueError(f"{exercise.task.id} is compiled: this copy of the course comes without solutions")
+    return exercise
 
 
 def exercises(lecture):

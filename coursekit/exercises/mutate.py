@@ -156,8 +156,14 @@ def survey(exercise):
 
 
 def mutation_table(lectures=None):
-    """Print the table of all exercises and every gap; return the rows."""
-    rows = [survey(exercise) for lecture in lectures or library.lectures() for exercise in library.exercises(lecture)]
+    """Print the table of all exercises and every gap; return the rows. Raises ValueError for an unknown lecture, and in
+    a copy without solutions."""
+    known = library.lectures()
+    unknown = sorted(set(lectures or []) - set(known))
+    if unknown:
+        raise ValueError(f"unknown lecture {', '.join(unknown)}: the lectures are {', '.join(known)}")
+    rows = [survey(library.with_reference(exercise))
+            for lecture in lectures or known for exercise in library.exercises(lecture)]
     total = Row("all", *(sum(getattr(row, name) for row in rows) for name in ("rejected", "named", "equivalent")),
                 [gap for row in rows for gap in row.gaps])
     print(f"{'exercise':<24}{'mutants':>9}{'equivalent':>12}{'rejected':>10}{'score':>9}{'named':>7}")

@@ -12,7 +12,7 @@ from coursekit.exercises.exercise import examine
 def try_out(id, seeds=20):
     """Print what the check says to the reference, the starter and every misconception on each of `seeds` seeds; True if
     all is as it should be: passed, not attempted, and named by its own name and no other."""
-    exercise = library.find(id)
+    exercise = library.with_reference(library.find(id))
     task, started = exercise.task, time.perf_counter()
     print(f"{task.id}  {task.title}: {task.kind} {task.signature}, difficulty {task.difficulty}, {task.minutes} min")
     starter = {}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from coursekit.exercises import compiled, library
-from coursekit.exercises.build import build_without_solutions
+from coursekit.exercises.build import build_without_solutions, shared_files
 from coursekit.exercises.compare import judge
 from coursekit.exercises.call import call
 from coursekit.exercises.exercise import KNOWN
@@ -52,9 +52,21 @@ def test_the_wheel_is_whole(wheel):
     assert {"coursekit/__init__.py", "coursekit/torch/attention.py", "coursekit/exercises/call.py"} <= set(names)
 
 
+def test_copies_of_a_lectures_exercises_stay_at_home(tmp_path):
+    text = (library.HERE / "lecture_02.py").read_text()
+    kept = {"call.py": "x = 1", "exercise.py": (library.HERE / "exercise.py").read_text(), "parts/more.py": ""}
+    copies = (".ipynb_checkpoints/lecture_02-checkpoint.py", "copy_of_lecture_02.py", "lecture_02.py.bak", "old.py",
+              "parts/__pycache__/lecture_02.cpython-311.pyc", ".call.py.swp")
+    for name, content in {**kept, **dict.fromkeys(copies, text)}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert shared_files(tmp_path, "coursekit") == {f"coursekit/{name}": kept[name].encode() for name in kept}
+
+
 SCRIPT = """
 import numpy as np
 import coursekit
+from coursekit import cli
 from coursekit.exercises.notebook import check, solution
 from coursekit.exercises.progress import progress
 print(coursekit.__file__)
@@ -65,6 +77,7 @@ check("02.context_vector", lambda weights, values: (weights[:, None] @ values)[:
 check("01.bottleneck", "b")
 solution("02.context_vector")
 progress()
+print("status", cli.main(["exercise", "02.context_vector"]), cli.main(["mutation", "02"]))
 """
 
 
@@ -79,6 +92,9 @@ def test_checks_work_from_it(wheel, tmp_path):
     assert "looks like this one: plain mean" in done.stdout and "passed, 3 of 3 cases" in done.stdout
     assert "The last h and c are 128 numbers" in done.stdout
     assert "comes without solutions" in done.stdout and "Your progress, 2 of" in done.stdout
+    assert "status 2 2" in done.stdout
+    assert done.stderr == 2 * ("coursekit: 02.context_vector is compiled: this copy of the course comes without "
+                               "solutions\n")
 
 
 def test_compiled_exercises_judge_like_the_written_ones(tmp_path):
