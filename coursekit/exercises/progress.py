@@ -11,37 +11,45 @@ from coursekit.exercises.card import Block, Card, points, show_card
 
 
 def location():
-    """The file: COURSEKIT_PROGRESS, or the platform's place for an application's state."""
-    if "COURSEKIT_PROGRESS" in os.environ:
+    """The file: COURSEKIT_PROGRESS, or the platform's place for an application's state. An empty variable is as good as
+    none. Raises RuntimeError where nobody knows the home folder."""
+    if os.environ.get("COURSEKIT_PROGRESS"):
         return Path(os.environ["COURSEKIT_PROGRESS"])
     if sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
+        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
     elif sys.platform == "darwin":
         folder = Path.home() / "Library/Application Support"
     else:
-        folder = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local/state"))
+        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
     return folder / "coursekit" / "progress.json"
 
 
 def load():
-    """{exercise id: {"passed": bool, "hints": int}}; empty where there is no readable file."""
+    """{exercise id: {"passed": bool, "hints": int}}, without damaged entries; empty where there is no readable file."""
     try:
-        stored = json.loads(location().read_text(encoding="utf-8"))
-        return {id: {"passed": bool(entry["passed"]), "hints": int(entry["hints"])} for id, entry in stored.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        stored = json.loads(location().read_text(encoding="utf-8")).items()
+    except (OSError, ValueError, AttributeError, RuntimeError):  # RuntimeError: no home folder, or nested too deeply
         return {}
+    entries = {}
+    for id, entry in stored:
+        with suppress(TypeError, KeyError, ValueError, OverflowError):  # OverflowError: JSON's Infinity
+            entries[id] = {"passed": bool(entry["passed"]), "hints": max(0, int(entry["hints"]))}
+    return entries
 
 
 def update(id, **changes):
     """Record something about one exercise. A disk that is full or read-only must not stop anybody from learning."""
     stored = load()
     stored[id] = {"passed": False, "hints": 0, **stored.get(id, {}), **changes}
-    path = location()
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    with suppress(OSError):
+    with suppress(OSError, ValueError, RuntimeError):  # ValueError: a path without a name, such as /
+        path = location()
+        beside = path.with_name(f"{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(stored, indent=1), encoding="utf-8")
-        beside.replace(path)
+        try:
+            beside.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)  # it stays behind where `path` is a folder
 
 
 def progress():

@@ -86,6 +86,17 @@ def test_unknown_exercise():
         hint("99.nothing")
     with pytest.raises(ValueError, match="unknown exercise 7"):
         solution(7)
+    for ask in (check, hint, solution):
+        with pytest.raises(ValueError, match=r"unknown exercise \['02.wiring'\]"):
+            ask(["02.wiring"])
+
+
+def test_names_of_the_function_that_calls_are_seen(capsys):
+    def context_vector(weights, values):
+        return np.einsum("bs,bsu->bu", weights, values)
+
+    check("02.context_vector")
+    assert "passed, 3 of 3 cases" in capsys.readouterr().out
 
 
 def test_hints_come_one_by_one(capsys):
@@ -126,6 +137,53 @@ def test_a_damaged_progress_file_is_no_obstacle(content, tmp_path, capsys):
     (tmp_path / "progress.json").write_text(content)
     check("01.bottleneck", "b")
     assert "passed" in capsys.readouterr().out and progress.load()["01.bottleneck"]["passed"]
+
+
+@pytest.mark.parametrize("content", [
+    '{"01.one_hot": {"passed": true, "hints": %s}, "01.lstm_step": {"passed": true, "hints": 1}}' % hints
+    for hints in ("Infinity", "NaN", "null", '"many"', "[]")])
+def test_one_damaged_entry_does_not_cost_the_others(content, tmp_path):
+    (tmp_path / "progress.json").write_text(content)
+    assert progress.load() == {"01.lstm_step": {"passed": True, "hints": 1}}
+
+
+def test_deep_nesting_is_no_obstacle(tmp_path):
+    (tmp_path / "progress.json").write_text("[" * 100_000)
+    assert progress.load() == {}
+
+
+def test_hints_below_zero_count_as_none(tmp_path, capsys):
+    (tmp_path / "progress.json").write_text('{"01.one_hot": {"passed": false, "hints": -1}}')
+    hint("01.one_hot")
+    assert "hint 1 of 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["/", "folder"])
+def test_a_place_that_is_no_file(place, tmp_path, monkeypatch, capsys):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("COURSEKIT_PROGRESS", str(tmp_path / place))
+    check("01.bottleneck", "b")
+    assert "passed" in capsys.readouterr().out and progress.load() == {}
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]  # nothing is left behind
+
+
+def test_nobody_knows_the_home_folder(monkeypatch, capsys):
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("COURSEKIT_PROGRESS")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(progress.Path, "home", unknown)
+    check("01.bottleneck", "b")
+    assert "passed" in capsys.readouterr().out and progress.load() == {}
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSEKIT_PROGRESS", "")
+    monkeypatch.setenv("XDG_STATE_HOME", "")
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(progress.Path, "home", lambda: tmp_path)
+    assert progress.location() == tmp_path / ".local/state/coursekit/progress.json"
 
 
 def test_progress_that_cannot_be_written(tmp_path, monkeypatch, capsys):
