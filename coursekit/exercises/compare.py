@@ -55,7 +55,7 @@ def judge(task, questions, outcomes):
 def problem(task, question, outcome):
     """What is wrong with the outcome, in words, or None."""
     if outcome.status == "not attempted":
-        return "This case is not written yet: it gives ... or raises NotImplementedError, while others give an answer."
+        return "This case is not written yet: it gives ... or raises NotImplementedError, while other cases do not."
     if outcome.status != "answered":
         return outcome.message
     found = COMPARE[task.kind](task, question, outcome.answer)
@@ -69,19 +69,46 @@ def problem(task, question, outcome):
 
 
 def mistakes(task, questions, outcomes):
-    """The misconceptions that answer all questions as the learner did; where one fails to answer, so must the other."""
+    """The misconceptions that answer all questions as the learner did; where one fails to answer, so must the other.
+
+    A case in which only the learner's numbers overflowed is set aside: it hides the mistake that the others show.
+    """
     def same(question, outcome, mistaken):
         if outcome.status != "answered" or mistaken.status != "answered":
             return outcome.status != "answered" and mistaken.status != "answered"
+        if task.kind == "predictor":
+            return resembles(task, question, outcome.answer, mistaken.answer)
         as_mistaken = Question(question.case, question.sizes, mistaken.answer, question.tolerance, {})
         return COMPARE[task.kind](task, as_mistaken, outcome.answer) is None
 
     def tells(question, mistaken):
         return mistaken.status == "answered" and problem(task, question, mistaken) is not None
 
-    return [name for name in task.mistakes
-            if all(same(question, outcome, question.mistaken[name]) for question, outcome in zip(questions, outcomes))
-            and any(tells(question, question.mistaken[name]) for question in questions)]
+    def recognised(name):
+        kept = [(question, outcome, question.mistaken[name]) for question, outcome in zip(questions, outcomes)
+                if not overflowed(outcome.answer, question.mistaken[name].answer)]
+        return all(same(*row) for row in kept) and any(tells(question, mistaken) for question, _, mistaken in kept)
+
+    return [name for name in task.mistakes if recognised(name)]
+
+
+def overflowed(answer, mistaken):
+    """True where the answer holds NaN and the misconception has a number at the same place."""
+    if isinstance(answer, tuple) and isinstance(mistaken, tuple):
+        return any(overflowed(*parts) for parts in zip(answer, mistaken))
+    if not isinstance(answer, np.ndarray) or not isinstance(mistaken, np.ndarray) or answer.shape != mistaken.shape:
+        return False
+    return (np.isnan(answer) & ~np.isnan(mistaken)).any()
+
+
+def resembles(task, question, answer, mistaken):
+    """True where at least nine in ten of a predictor's tokens are those of the misconception, and fewer are right:
+    a model that has learned little agrees with many a misconception now and then."""
+    tokens, mistaken, right = (given[0] if task.limit else given for given in (answer, mistaken, question.expected))
+    if not isinstance(tokens, np.ndarray) or tokens.dtype.kind not in "iu" or tokens.shape != right.shape:
+        return False
+    alike = (tokens == mistaken).mean()
+    return alike >= 0.9 and alike > (tokens == right).mean()
 
 
 # Comparisons: None where the answer is right, otherwise what differs.
@@ -94,8 +121,8 @@ def compare_arrays(task, question, answer):
         if isinstance(answer, tuple):
             ragged = ragged_rows(expected, answer)
             if ragged is not None:
-                return (f"Row 0 has shape {answer[0].shape}, row {ragged} has shape {answer[ragged].shape}; in an array "
-                        "all rows have the same shape.")
+                return (f"Row 0 has shape {answer[0].shape}, row {ragged} has shape {answer[ragged].shape}; in an "
+                        "array all rows have the same shape.")
             return f"A tuple of {len(answer)} came back, expected one array."
         return array_difference(expected, answer, question, *next(iter(task.returns.items())))
     names = tuple(task.returns)

@@ -110,8 +110,9 @@ def one_hot_vectors(tokens, vocab_size):
 
 @task.draw
 def draw(rng, batch, length, vocab_size):
-    # The largest symbol stays unused, as happens in a small batch: the width must not be read off the tokens.
-    return {"tokens": rng.integers(0, vocab_size - 1, (batch, length)), "vocab_size": vocab_size}
+    # The two largest symbols stay unused, as happens in a small batch: a width that is read off the tokens is then too
+    # small by two or more, and cannot be taken for one that is too small by one.
+    return {"tokens": rng.integers(0, vocab_size - 2, (batch, length)), "vocab_size": vocab_size}
 
 
 @task.misconception
@@ -203,8 +204,9 @@ def counted_from_one(probabilities):
 
 
 @task.misconception
-def only_exact_ones(probabilities):
-    """You look for entries that are 1. A softmax never gives exactly 1: look for the largest entry."""
+def token_0_everywhere(probabilities):
+    """All your tokens are 0. Either nothing was written into the result yet, or nothing was found: a softmax never
+    gives exactly 1, and as whole numbers its entries are all 0. Look for the largest entry."""
     return (probabilities == 1).argmax(axis=-1)
 
 

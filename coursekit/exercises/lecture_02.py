@@ -256,6 +256,12 @@ def mask_after_softmax(scores, mask):
 
 
 @task.misconception
+def mask_not_used(scores, mask):
+    """You take the softmax over all places: the mask has no say, and places that do not count get weight."""
+    return softmax(scores)
+
+
+@task.misconception
 def mask_upside_down(scores, mask):
     """You keep what should go. In this course True means "may attend" (PyTorch's nn.MultiheadAttention has it the other
     way round)."""

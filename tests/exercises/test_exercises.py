@@ -3,11 +3,15 @@
 import ast
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
-from coursekit.exercises.compare import judge, mistakes
+from coursekit.exercises.call import Case, Outcome
+from coursekit.exercises.compare import Question, judge, mistakes
 from coursekit.exercises.exercise import examine
-from coursekit.exercises.mutate import survey
+from coursekit.exercises.library import find
+from coursekit.exercises.mutate import mutation_table, survey
 from coursekit.exercises.try_out import cells, try_out
 from all_exercises import ALL, SEEDS
 
@@ -107,6 +111,80 @@ def test_lectures_have_enough_exercises_of_rising_difficulty():
 
 def test_every_kind_is_used():
     assert {exercise.kind for exercise in ALL} == {"function", "class", "number", "choice", "predictor"}
+
+
+def naive_softmax(scores):
+    powers = np.exp(scores)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name, function", [
+    ("mask after softmax", lambda scores, mask: naive_softmax(scores) * mask),
+    ("mask not used", lambda scores, mask: naive_softmax(scores)),
+    ("mask upside down", lambda scores, mask: naive_softmax(np.where(mask, -1e9, scores))),
+    ("masked scores set to zero", lambda scores, mask: naive_softmax(scores * mask)),
+    ("nan where nothing is allowed", lambda scores, mask: naive_softmax(np.where(mask, scores, -np.inf))),
+    ("mask not used", lambda scores, mask: torch.softmax(torch.from_numpy(scores), dim=1)),
+    ("", lambda scores, mask: np.full(scores.shape, np.nan)),
+])
+def test_an_overflow_does_not_hide_what_else_is_wrong(name, function):
+    """exp without the largest score subtracted gives NaN in one of the cases; the others show the mistake."""
+    exercise = find("02.masked_weights")
+    for seed in SEEDS:
+        assert examine(exercise, exercise.namespace(function), seed).mistake == name
+
+
+@pytest.mark.parametrize("name, function", [
+    ("", lambda tokens, vocab_size: np.eye(vocab_size - 1)[tokens]),
+    ("width read off the tokens", lambda tokens, vocab_size: np.eye(tokens.max() + 1)[tokens]),
+])
+def test_a_width_that_is_one_too_small_is_not_read_off_the_tokens(name, function):
+    exercise = find("01.one_hot")
+    for seed in SEEDS:
+        assert examine(exercise, exercise.namespace(function), seed).mistake == name
+
+
+def test_zeros_everywhere_are_told_as_what_they_are():
+    exercise = find("01.read_tokens")
+    verdict = examine(exercise, exercise.namespace(lambda probabilities: probabilities.astype(int).argmax(-1)))
+    assert verdict.mistake == "token 0 everywhere" and verdict.text.startswith("All your tokens are 0.")
+
+
+@pytest.mark.parametrize("share, late, status, name", [
+    (0.27, 0.37, "failed", ""),  # a weak model, and not one whose tokens come late
+    (0.20, 0.80, "failed", ""),
+    (0.05, 0.95, "failed", "one step late"),
+    (0.40, 0.60, "passed", ""),
+])
+def test_a_predictor_is_named_after_nine_tokens_in_ten(share, late, status, name):
+    def predictor(source):
+        draw, right = np.random.default_rng(0).permutation(source.size).reshape(source.shape), source[:, ::-1]
+        guess = np.where(draw < (share + late) * source.size, np.roll(right, 1, axis=1), 0)
+        return np.where(draw < share * source.size, right, guess)
+
+    verdict = examine(find("01.length_20"), {"reverse_20": predictor})
+    assert (verdict.status, verdict.mistake) == (status, name)
+
+
+def test_a_predictor_that_is_nearer_to_the_right_answer_is_not_named():
+    """In the capstone 96 % are not enough, and a misconception may be nearly right too."""
+    task = replace(find("02.length_100").task, mistakes={"last token lost": "You lose the last token."})
+    right = np.arange(100).reshape(1, 100)
+    lost, several = right.copy(), right.copy()
+    lost[0, -1:], several[0, :4] = -1, -1
+    question = Question(Case({}), {}, (right, np.zeros(())), 0.0,
+                        {"last token lost": Outcome("answered", (lost, np.zeros(())))})
+
+    def named(tokens):
+        return mistakes(replace(task, goal=0.995), [question], [Outcome("answered", (tokens, np.zeros(())))])
+
+    assert named(several) == [] and named(lost) == ["last token lost"]
+
+
+def test_mutation_of_an_unknown_lecture():
+    with pytest.raises(ValueError, match="unknown lecture 99: the lectures are 01, 02"):
+        mutation_table(["02", "99"])
 
 
 def test_try_out_prints_a_table(capsys):
