@@ -123,7 +123,8 @@ def ask_predictor(found, task, case, inputs):
     if task.limit and not seconds:
         raise Unusable(f"{task.name} is a function alone, expected the pair {task.signature}.")
     if task.limit and not (isinstance(seconds[0], numbers.Real) and seconds[0] >= 0):
-        raise Unusable(f"The second part of {task.name} is how long the training took: a number of seconds, at least 0.")
+        raise Unusable(f"The second part of {task.name} is how long the training took: a number of seconds, at least "
+                       "0.")
     tokens = predict(*inputs.values())
     return (tokens, float(seconds[0])) if task.limit else tokens
 
