@@ -74,6 +74,7 @@ from coursekit.keras import causal_mask, padding_mask, rotary
 
 torch.set_num_threads(1)
 assert keras.backend.backend() == "torch"
+keras.utils.set_random_seed(0)
 tokens = np.array([[1, 5, 2, 6, 3], [4, 4, 1, 0, 0]])
 x = np.random.default_rng(0).normal(size=(2, 5, 12)).astype("float32")
 masks = [None, padding_mask([5, 3]), causal_mask(5), padding_mask([5, 0], 5)]
