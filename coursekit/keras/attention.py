@@ -4,7 +4,7 @@ import keras
 import ml_dtypes
 from keras import ops
 
-from coursekit.shapes import expect, expect_at_least, expect_choice
+from coursekit.shapes import expect, expect_at_least, expect_choice, expect_real
 
 
 def masked_softmax(scores, mask=None):
@@ -29,7 +29,7 @@ class Attention(keras.layers.Layer):
     Shapes: query (batch, units); values (batch, length, units); mask (batch, length), boolean, True = may attend.
     Without `mask`, the mask that Keras carries with `values` is used (Keras hands it over as `values_mask`).
     Returns context (batch, units), or (context, weights (batch, length)) with `return_weights=True`; a fully masked
-    row gives zeros. Raises `ValueError` where an axis does not fit or the mask is not boolean.
+    row gives zeros. Raises `ValueError` where an axis or a dtype does not fit or the mask is not boolean.
 
     A subclass defines `keys(values)`, the part of the score that no query changes (a decoder computes it once for
     all its steps), and `score(query, keys)`.
@@ -44,6 +44,8 @@ class Attention(keras.layers.Layer):
         expect("values", values.shape, batch=None, length=None, units=self.units)
         batch, length, _ = values.shape
         expect("query", query.shape, batch=(batch, "values"), units=self.units)
+        expect_real("query", keras.backend.standardize_dtype(query.dtype))
+        expect_real("values", keras.backend.standardize_dtype(values.dtype))
         mask = values_mask if mask is None else mask
         if mask is not None:
             expect("mask", mask.shape, batch=(batch, "values"), length=(length, "values"))
