@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import nn
 
-from coursekit.shapes import expect_at_least, expect_choice
+from coursekit.shapes import expect, expect_at_least, expect_choice
 from coursekit.torch.attention import MultiHeadAttention
 
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
@@ -59,6 +59,7 @@ class EncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x, mask=None, return_weights=False):
+        expect("x", x.shape, batch=None, length=None, d_model=self.attention.d_model)
         attended = self.attention(self.attention_norm(x) if self.norm_first else x, mask=mask,
                                   return_weights=return_weights)
         attended, weights = attended if return_weights else (attended, None)
