@@ -56,8 +56,12 @@ def weights_of(model):
         if not model.built:
             model.build()
         return KERAS[kind](model)
+    if "coursekit" in packages:
+        return torch_weights(model)
     if "torch" in packages:
-        return TORCH[kind](model) if kind in TORCH and "coursekit" not in packages else torch_weights(model)
+        if kind not in TORCH:
+            raise ValueError(f"no weights known of {kind}, expected a layer of coursekit or one of {', '.join(TORCH)}")
+        return TORCH[kind](model)
     raise ValueError(f"source or target is a {kind}, expected a layer of Keras or of PyTorch")
 
 

@@ -108,6 +108,7 @@ def test_both_biases_of_a_torch_lstm_reach_keras_and_come_back_as_one():
     (lambda: layer(coursekit.keras, "dot"), lambda: seq2seq(coursekit.torch),
      "source is a LuongAttention, target is a Seq2Seq"),
     (lambda: keras.layers.GRUCell(3), lambda: torch.nn.GRUCell(3, 3), "no weights known of GRUCell"),
+    (lambda: torch.nn.GRU(3, 3), lambda: torch.nn.GRU(3, 3), "no weights known of GRU, expected a layer of coursekit"),
     (lambda: np.zeros(3), lambda: np.zeros(3), "expected a layer of Keras or of PyTorch"),
 ])
 def test_wrong_pairs_are_refused_before_anything_is_written(source, target, message):
