@@ -1,4 +1,4 @@
-"""Do the checks check? Small random-free damage to each reference, and how much of it is noticed.
+"""Do the checks check? Every reference is damaged in one place at a time, and the check must notice.
 
 Every mutant changes one place of the reference: a constant, an operator, a comparison, the order of two arguments; or
 it drops a call, an index, a keyword or a statement. It is rejected when the check of seed 0 does not pass it. One that

@@ -1075,7 +1075,8 @@ print("additive, length 20:    largest weight forbidden, at most 0.35 stay:",
 #
 # ## 12. Length 100: where am I?
 #
-# Take the same models to sequences of 100 symbols, drawn from 19. They are five times longer; nothing else changes.
+# Take the same models to sequences of 100 symbols, drawn from 19 instead of 15. Units, data and training stay as they were, with
+# at most 15 epochs.
 #
 # **Predict.** Attention removed the bottleneck at 30. Will it do at 100?
 #
