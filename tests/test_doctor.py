@@ -95,7 +95,7 @@ def test_wrong_weights_are_missing(monkeypatch, capsys, tmp_path, content):
         def locate(self):
             return path
 
-    monkeypatch.setattr(doctor.metadata, "files", lambda name: [File()])
+    monkeypatch.setattr(metadata, "files", lambda name: [File()])
     assert cli.main(["doctor", "offline"]) == 1
     assert list(missing(capsys)) == ["weights"]
 
