@@ -121,6 +121,44 @@ def curves(series, *, xlabel, ylabel, title, alt, bands=None, limits=None):
     show(figure, alt)
 
 
+def flow(boxes, arrows, *, title, alt):
+    """Show boxes with text and the arrows between them.
+
+    boxes: dict from a box's name to its place (x, y), y upwards, or to (x, y, text) to write that text and not the
+    name; a box whose text is empty is a bend of an arrow. Neighbours at a distance of 1 have room for about 14 letters.
+    arrows: list of (from, to), (from, to, width) or (from, to, width, label), width from 0 to 1, 0.1 by default.
+    Raises ValueError if an arrow names no box or a width lies outside 0 to 1.
+    """
+    from matplotlib.figure import Figure
+
+    expect_at_least("the number of boxes", len(boxes), 1)
+    places = {name: (*place, name)[:3] for name, place in boxes.items()}
+    across, up = ([place[axis] for place in places.values()] for axis in (0, 1))
+    size = max(1.3 * (max(across) - min(across) + 1), 4), 0.75 * (max(up) - min(up) + 1) + 0.4
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.set(title=title, xlim=(min(across) - 0.5, max(across) + 0.5), ylim=(min(up) - 0.5, max(up) + 0.5))
+    axes.set_axis_off()
+    edge = dict(boxstyle="round,pad=0.35", facecolor="white", edgecolor=COLOURS[0])
+    drawn = {name: axes.text(x, y, text, ha="center", va="center", fontsize=9, bbox=edge if text else None, zorder=3)
+             for name, (x, y, text) in places.items()}
+    for start, end, *more in arrows:
+        width, label = (*more, *(0.1, "")[len(more):])
+        if unknown := {start, end} - set(places):
+            raise ValueError(f"an arrow names {', '.join(sorted(unknown))}, boxes has {', '.join(places)}")
+        if not 0 <= width <= 1:
+            raise ValueError(f"the arrow from {start} to {end} has width {width}, expected 0 to 1")
+        (x0, y0, _), (x1, y1, bend) = places[start], places[end][:2] + (not places[end][2],)
+        line = dict(arrowstyle="-" if bend else "-|>", linewidth=0.6 + 6 * width, color=COLOURS[1], alpha=0.75,
+                    mutation_scale=9 + 12 * width, shrinkA=0, shrinkB=0,
+                    patchA=drawn[start].get_bbox_patch(), patchB=drawn[end].get_bbox_patch())
+        axes.annotate("", (x1, y1), (x0, y0), arrowprops=line, zorder=1)
+        axes.text((x0 + x1) / 2, (y0 + y1) / 2, label, ha="center", va="center", fontsize=8, zorder=2,
+                  bbox=dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none") if label else None)
+    figure.draw_without_rendering()  # an arrow ends at the edge of a box, which is known once its text is drawn
+    show(figure, alt)
+
+
 def _ticks(labels, inches):
     step = -(-len(labels) // round(inches * TICKS_PER_INCH))
     shown = [str(label) for label in labels][::step]

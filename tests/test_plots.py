@@ -135,3 +135,27 @@ def test_outside_ipython_the_words_are_printed_and_empty_words_refused():
 def test_nothing_to_draw_and_nothing_said_are_refused(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_flow_draws_every_box_and_an_arrow_as_wide_as_its_weight(drawn):
+    boxes = {"x": (0, 0), "v": (0, 1, "value\n(2, 3)"), "bend": (1, 0, ""), "sum": (1, 2)}
+    plots.flow(boxes, [("x", "v"), ("v", "sum", 0.6, "0.60"), ("x", "bend", 0.3), ("bend", "sum", 0)], title="T", alt="A")
+    axes = drawn[0][0].axes[0]
+    texts = {text.get_text(): text.get_position() for text in axes.texts if text.get_text()}
+    assert texts == {"x": (0, 0), "value\n(2, 3)": (0, 1), "sum": (1, 2), "0.60": (0.5, 1.5)}
+    arrows = [text.arrow_patch for text in axes.texts if getattr(text, "arrow_patch", None)]
+    assert [round(arrow.get_linewidth(), 6) for arrow in arrows] == [1.2, 4.2, 2.4, 0.6]
+    heads = [type(arrow.get_arrowstyle()).__name__ for arrow in arrows]
+    assert heads == ["CurveFilledB", "CurveFilledB", "Curve", "CurveFilledB"], "no head where an arrow only bends"
+    reach = axes.transData.transform(arrows[1].get_path().vertices)
+    target = next(text for text in axes.texts if text.get_text() == "sum").get_bbox_patch().get_window_extent()
+    assert target.y0 - 10 < reach[:, 1].max() < target.y0 + 2, "the arrow ends at the edge of the box, not under it"
+
+
+@pytest.mark.parametrize("arrow, message", [
+    (("x", "y"), "an arrow names y, boxes has x, z"),
+    (("x", "z", 1.5), "the arrow from x to z has width 1.5, expected 0 to 1"),
+])
+def test_flow_refuses_what_it_cannot_draw(arrow, message):
+    with pytest.raises(ValueError, match=message):
+        plots.flow({"x": (0, 0), "z": (1, 0)}, [arrow], title="", alt="A")
