@@ -204,9 +204,10 @@ class MultiHeadAttention(nn.Module):
     Shapes: query (batch, queries, d_model); key and value (batch, keys, d_model), the query by default
     (self-attention), value the key by default; mask boolean, True = may attend: (queries, keys), (batch, queries, keys)
     or (batch, heads, queries, keys), where all but keys may be 1. `bias` is for the four projections alike.
-    `dropout` of the weights is in training only. Returns output (batch, queries, d_model), or (output, weights
-    (batch, heads, queries, keys)) with `return_weights=True`, which changes the output by rounding only. Where a query
-    may attend to nothing, the output is the last projection's bias.
+    `dropout` of the weights is in training only. With `cache`, a `KVCache`, only new keys and values are given: those of
+    earlier calls come before them, and the mask is over all. Returns output (batch, queries, d_model), or (output,
+    weights (batch, heads, queries, keys)) with `return_weights=True`, which changes the output by rounding only. Where
+    a query may attend to nothing, the output is the last projection's bias.
     Raises `ValueError` where an axis does not fit, the mask is not boolean, or n_heads does not divide d_model.
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.2.2.
     """
@@ -224,7 +225,7 @@ class MultiHeadAttention(nn.Module):
         self.output_projection = nn.Linear(d_model, d_model, bias=bias)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, query, key=None, value=None, mask=None, return_weights=False):
+    def forward(self, query, key=None, value=None, mask=None, return_weights=False, cache=None):
         key = query if key is None else key
         value = key if value is None else value
         expect("query", query.shape, batch=None, queries=None, d_model=self.d_model)
@@ -232,10 +233,12 @@ class MultiHeadAttention(nn.Module):
         expect("value", value.shape, batch=(len(query), "query"), keys=(key.shape[1], "key"), d_model=self.d_model)
         if mask is not None and mask.ndim == 3:
             mask = mask[:, None]  # the same for every head
+        query = self.split(self.query_projection(query))
+        key, value = self.split(self.key_projection(key)), self.split(self.value_projection(value))
+        if cache is not None:
+            key, value = cache.extend(self, key, value)
         attended = scaled_dot_product_attention(
-            self.split(self.query_projection(query)), self.split(self.key_projection(key)),
-            self.split(self.value_projection(value)), mask, dropout=self.dropout.p if self.training else 0.0,
-            return_weights=return_weights)
+            query, key, value, mask, dropout=self.dropout.p if self.training else 0.0, return_weights=return_weights)
         context, weights = attended if return_weights else (attended, None)
         output = self.output_projection(context.transpose(1, 2).flatten(2))
         return (output, weights) if return_weights else output

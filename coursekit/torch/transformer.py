@@ -1,12 +1,14 @@
 """The Transformer's encoder: position-wise feed-forward networks, the layer, and the stack of them."""
 
+from functools import partial
+
 import torch.nn.functional as F
 from torch import nn
 
 from coursekit.shapes import expect, expect_at_least, expect_choice
 from coursekit.torch.attention import MultiHeadAttention
 
-ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "gelu_tanh": partial(F.gelu, approximate="tanh")}
 
 
 class FeedForward(nn.Module):
@@ -14,7 +16,8 @@ class FeedForward(nn.Module):
 
     output = W₂ activation(W₁ x + b₁) + b₂
 
-    `activation` is "relu" or "gelu" (exact, by erf, as in BERT); `dropout` of the d_ff units is in training only.
+    `activation` is "relu", "gelu" (exact, by erf, as in BERT) or "gelu_tanh" (the approximation by tanh, as in GPT-2);
+    `dropout` of the d_ff units is in training only.
     Shapes: x (batch, length, d_model) or with any axes before the last; the output has the shape of x.
     Raises `ValueError` for sizes below 1 or an unknown activation.
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.3; Hendrycks and Gimpel 2016, Gaussian Error
@@ -42,8 +45,8 @@ class EncoderLayer(nn.Module):
 
     `dropout`, in training only, leaves out units of each part's output before it is added (section 5.4 of the paper),
     and, as in the authors' code, attention weights and units inside the feed-forward network.
-    Shapes: x (batch, length, d_model); mask as in `MultiHeadAttention`. Returns output (batch, length, d_model), or
-    (output, weights (batch, heads, length, length)) with `return_weights=True`.
+    Shapes: x (batch, length, d_model); mask and cache as in `MultiHeadAttention`. Returns output (batch, length,
+    d_model), or (output, weights (batch, heads, length, keys)) with `return_weights=True`.
     Raises `ValueError` as its parts do.
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.1; pre-norm: Xiong et al. 2020, On Layer
     Normalization in the Transformer Architecture, section 3.
@@ -58,10 +61,10 @@ class EncoderLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(d_model, eps=norm_epsilon)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x, mask=None, return_weights=False):
+    def forward(self, x, mask=None, return_weights=False, cache=None):
         expect("x", x.shape, batch=None, length=None, d_model=self.attention.d_model)
         attended = self.attention(self.attention_norm(x) if self.norm_first else x, mask=mask,
-                                  return_weights=return_weights)
+                                  return_weights=return_weights, cache=cache)
         attended, weights = attended if return_weights else (attended, None)
         x = x + self.dropout(attended)
         x = x if self.norm_first else self.attention_norm(x)
@@ -73,9 +76,9 @@ class EncoderLayer(nn.Module):
 class Encoder(nn.Module):
     """A stack of `n_layers` encoder layers; with pre-norm there is a last norm, `final_norm`, after them.
 
-    Shapes: x (batch, length, d_model); mask as in `MultiHeadAttention`, the same for every layer. Returns output
-    (batch, length, d_model), or (output, weights) with `return_weights=True`: a list with the weights of each layer,
-    (batch, heads, length, length). Raises `ValueError` as `EncoderLayer` does, and for n_layers below 1.
+    Shapes: x (batch, length, d_model); mask and cache as in `MultiHeadAttention`, the same for every layer. Returns
+    output (batch, length, d_model), or (output, weights) with `return_weights=True`: a list with the weights of each
+    layer, (batch, heads, length, keys). Raises `ValueError` as `EncoderLayer` does, and for n_layers below 1.
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.1.
     """
 
@@ -87,10 +90,11 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(d_model, n_heads, d_ff, **settings) for _ in range(n_layers))
         self.final_norm = nn.LayerNorm(d_model, eps=norm_epsilon) if norm_first else nn.Identity()
 
-    def forward(self, x, mask=None, return_weights=False):
+    def forward(self, x, mask=None, return_weights=False, cache=None):
         all_weights = []
         for layer in self.layers:
-            x, weights = layer(x, mask, return_weights=True) if return_weights else (layer(x, mask), None)
+            layer_output = layer(x, mask, return_weights, cache)
+            x, weights = layer_output if return_weights else (layer_output, None)
             all_weights.append(weights)
         x = self.final_norm(x)
         return (x, all_weights) if return_weights else x
