@@ -204,8 +204,8 @@ class MultiHeadAttention(nn.Module):
     Shapes: query (batch, queries, d_model); key and value (batch, keys, d_model), the query by default
     (self-attention), value the key by default; mask boolean, True = may attend: (queries, keys), (batch, queries, keys)
     or (batch, heads, queries, keys), where all but keys may be 1. `bias` is for the four projections alike.
-    `dropout` of the weights is in training only. With `cache`, a `KVCache`, only new keys and values are given: those of
-    earlier calls come before them, and the mask is over all. Returns output (batch, queries, d_model), or (output,
+    `dropout` of the weights is in training only. With `cache`, a `KVCache`, only new keys and values are given: those
+    of earlier calls come before them, and the mask is over all. Returns output (batch, queries, d_model), or (output,
     weights (batch, heads, queries, keys)) with `return_weights=True`, which changes the output by rounding only. Where
     a query may attend to nothing, the output is the last projection's bias.
     Raises `ValueError` where an axis does not fit, the mask is not boolean, or n_heads does not divide d_model.
