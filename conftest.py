@@ -14,6 +14,7 @@ import refuse  # noqa: E402, F401
 # The environment is inherited by xdist's workers, notebook kernels and every other process that a test starts.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [NO_NETWORK, os.environ.get("PYTHONPATH")]))
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["COURSEKIT_HEADLESS"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

@@ -149,7 +149,7 @@ def _execute(notebook, folder):
     )
     # Waiting threads must not spin: two busy processes on two cores were 20 to 80 times slower.
     try:
-        client.execute(env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"})
+        client.execute(env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "COURSEKIT_HEADLESS": "1"})
     except DeadKernelError:  # Ctrl-C reaches the kernel as well, and may end it first
         raise ValueError("the kernel ended before the notebook did (interrupted, or out of memory); "
                          "the stored notebook is as it was") from None

@@ -5,7 +5,9 @@ figure is drawn.
 """
 
 import base64
+import importlib.util
 import io
+import os
 from itertools import cycle
 
 import numpy as np
@@ -37,12 +39,9 @@ def show(figure, alt):
     if get_ipython() is None:
         print(alt)
     else:
-        file = io.BytesIO()
-        # The name of the program would change the bytes with every release of matplotlib.
-        figure.savefig(file, format="png", dpi=SHARPER * INCH, facecolor="white", metadata={"Software": None})
         width, height = (round(inches * INCH) for inches in figure.get_size_inches())
         display.display(
-            {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": alt},
+            {"image/png": base64.b64encode(_png(figure)).decode(), "text/plain": alt},
             metadata={"image/png": {"alt": alt, "width": width, "height": height}},
             raw=True,
         )
@@ -157,6 +156,56 @@ def flow(boxes, arrows, *, title, alt):
                   bbox=dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none") if label else None)
     figure.draw_without_rendering()  # an arrow ends at the edge of a box, which is known once its text is drawn
     show(figure, alt)
+
+
+def explore(draw, values, *, shown, name, title, alt, size=(3.2, 2.9)):
+    """Show what one parameter does: small pictures at chosen values, and a slider below where someone can move it.
+
+    `draw(axes, value)` draws one picture on matplotlib axes and gives them their labels. values: those of the slider;
+    shown: the few among them that stand side by side; name: the parameter's; title, alt: of the row of pictures; size:
+    of one picture, in inches. The slider needs a kernel and ipywidgets. A build or a test (COURSEKIT_HEADLESS or CI is
+    set) gets the pictures alone, so that a stored notebook holds no widget that is dead.
+    Raises ValueError if a value to be shown is none of the slider's.
+    """
+    from IPython import display, get_ipython
+    from matplotlib.figure import Figure
+
+    expect_at_least("the number of shown values", len(shown), 1)
+    for value in shown:
+        if value not in values:
+            raise ValueError(f"shown has {value}, the slider has {', '.join(map(str, values))}")
+    figure = Figure(figsize=(size[0] * len(shown), size[1] + 0.3), layout="constrained")
+    figure.suptitle(title)
+    for axes, value in zip(figure.subplots(1, len(shown), squeeze=False, sharex=True, sharey=True)[0], shown):
+        draw(axes, value)
+        axes.set_title(f"{name} = {value}", fontsize=10)
+        axes.label_outer()
+    show(figure, alt)
+
+    headless = any(os.environ.get(variable) for variable in ("COURSEKIT_HEADLESS", "CI"))
+    if headless or not hasattr(get_ipython(), "kernel") or importlib.util.find_spec("ipywidgets") is None:
+        return
+    import ipywidgets
+
+    slider = ipywidgets.SelectionSlider(options=list(values), value=shown[0], description=name,
+                                        continuous_update=False, style={"description_width": "initial"})
+    picture = ipywidgets.Image(format="png", width=round(1.5 * size[0] * INCH))
+
+    def redraw(_):
+        figure = Figure(figsize=(1.5 * size[0], 1.5 * size[1]), layout="constrained")
+        draw(figure.subplots(), slider.value)
+        picture.value = _png(figure)
+
+    redraw(None)
+    slider.observe(redraw, "value")
+    display.display(ipywidgets.VBox([slider, picture]))
+
+
+def _png(figure):
+    file = io.BytesIO()
+    # The name of the program would change the bytes with every release of matplotlib.
+    figure.savefig(file, format="png", dpi=SHARPER * INCH, facecolor="white", metadata={"Software": None})
+    return file.getvalue()
 
 
 def _ticks(labels, inches):

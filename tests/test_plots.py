@@ -159,3 +159,42 @@ def test_flow_draws_every_box_and_an_arrow_as_wide_as_its_weight(drawn):
 def test_flow_refuses_what_it_cannot_draw(arrow, message):
     with pytest.raises(ValueError, match=message):
         plots.flow({"x": (0, 0), "z": (1, 0)}, [arrow], title="", alt="A")
+
+
+def bars(axes, temperature):
+    axes.bar(range(3), np.exp(np.array([2.0, 1.0, 0.0]) / temperature))
+    axes.set(xlabel="token", ylabel="power")
+
+
+def test_explore_shows_the_chosen_values_side_by_side(drawn):
+    plots.explore(bars, [0.5, 1, 2, 4], shown=[0.5, 2], name="temperature", title="T", alt="A")
+    figure, alt = drawn[0]
+    assert [axes.get_title() for axes in figure.axes] == ["temperature = 0.5", "temperature = 2"]
+    heights = [[round(patch.get_height(), 4) for patch in axes.patches] for axes in figure.axes]
+    assert heights == [[54.5982, 7.3891, 1.0], [2.7183, 1.6487, 1.0]]
+    assert (figure.get_suptitle(), alt) == ("T", "A")
+    with pytest.raises(ValueError, match="shown has 3, the slider has 0.5, 1"):
+        plots.explore(bars, [0.5, 1], shown=[3], name="temperature", title="T", alt="A")
+
+
+@pytest.mark.parametrize("variable, sliders", [(None, 1), ("COURSEKIT_HEADLESS", 0), ("CI", 0)])
+def test_explore_has_a_slider_only_where_someone_can_move_it(drawn, monkeypatch, variable, sliders):
+    shown = []
+    monkeypatch.delenv("COURSEKIT_HEADLESS", raising=False)
+    monkeypatch.delenv("CI", raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    monkeypatch.setattr("IPython.get_ipython", lambda: type("Shell", (), {"kernel": None})())
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    plots.explore(bars, [0.5, 1, 2], shown=[1], name="temperature", title="T", alt="A")
+    assert len(shown) == sliders
+    if sliders:
+        slider, picture = shown[0].children
+        before = picture.value
+        slider.value = 2
+        assert picture.value != before and picture.value[1:4] == b"PNG"
+        slider.value = 1
+        assert picture.value == before, "the same value gives the same picture"
+    monkeypatch.setattr("IPython.get_ipython", lambda: None)
+    plots.explore(bars, [1], shown=[1], name="temperature", title="T", alt="A")
+    assert len(shown) == sliders, "no kernel, no slider"
