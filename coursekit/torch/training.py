@@ -8,34 +8,66 @@ import torch.nn.functional as F
 from coursekit.bar import ProgressBar
 from coursekit.shapes import expect_at_least, expect_choice
 
+NO_TARGET = -100  # what PyTorch's losses ignore by default
 
-def token_cross_entropy(logits, targets):
+
+def token_cross_entropy(logits, targets, smoothing=0.0):
     """Mean negative log-likelihood of the targets, in nats per token: logits (..., vocab_size), targets (...).
 
-    Raises `ValueError` for targets of another shape or outside the vocabulary.
+    loss = -Σ_v q_v log p_v,   q_v = (1 - smoothing) [v = target] + smoothing / vocab_size
+
+    Targets of `NO_TARGET` (-100), such as padding, are left out of the mean. `smoothing` gives a share of each target
+    to all tokens alike; its loss is not 0 for a perfect model. Raises `ValueError` for targets of another shape or
+    outside the vocabulary, for no target at all, and for a smoothing that is not from 0 to 1.
+    Source: Szegedy et al. 2016, Rethinking the Inception Architecture, section 7; Vaswani et al. 2017, section 5.4.
     """
-    check_targets(logits, targets)
-    if targets.min() < 0 or targets.max() >= logits.shape[-1]:
-        raise ValueError(f"targets range from {targets.min()} to {targets.max()}, expected 0 to {logits.shape[-1] - 1}")
-    return F.cross_entropy(logits.flatten(0, -2), targets.flatten())
+    wanted = with_target(logits, targets)
+    least, largest = targets[wanted].min(), targets[wanted].max()
+    if least < 0 or largest >= logits.shape[-1]:
+        raise ValueError(f"targets range from {least} to {largest}, expected 0 to {logits.shape[-1] - 1}")
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"smoothing is {smoothing}, expected a share from 0 to 1")
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=NO_TARGET, label_smoothing=smoothing)
 
 
 def token_accuracy(logits, targets):
-    """Share of tokens whose most probable symbol is the target: logits (..., vocab_size), targets (...)."""
-    check_targets(logits, targets)
-    return (logits.argmax(-1) == targets).float().mean()
+    """Share of tokens whose most probable symbol is the target: logits (..., vocab_size), targets (...).
+
+    Targets of `NO_TARGET` do not count."""
+    wanted = with_target(logits, targets)
+    return (logits.argmax(-1) == targets)[wanted].float().mean()
 
 
 def exact_match(logits, targets):
-    """Share of sequences in which every token is right: logits (..., length, vocab_size), targets (..., length)."""
-    check_targets(logits, targets)
-    return (logits.argmax(-1) == targets).all(-1).float().mean()
+    """Share of sequences in which every token is right: logits (..., length, vocab_size), targets (..., length).
+
+    Targets of `NO_TARGET` do not count."""
+    wanted = with_target(logits, targets)
+    return ((logits.argmax(-1) == targets) | ~wanted).all(-1).float().mean()
 
 
-def check_targets(logits, targets):
+def with_target(logits, targets):
+    """Which tokens have a target (...), boolean, once targets and logits are known to fit."""
     if logits.shape[:-1] != targets.shape:
         raise ValueError(f"targets has shape {tuple(targets.shape)}, logits (without their last axis, the vocabulary) "
                          f"have {tuple(logits.shape[:-1])}")
+    wanted = targets != NO_TARGET
+    if not wanted.any():
+        raise ValueError(f"targets has no target but {NO_TARGET}, expected at least one token that counts")
+    return wanted
+
+
+def warm_up(d_model, steps):
+    """The Transformer's learning rate: it rises for so many `steps`, then falls with the root of the step.
+
+    rate(step) = d_model^-0.5 · min(step^-0.5, step · steps^-1.5),   step = 1, 2, …;   highest: (d_model · steps)^-0.5
+
+    Returns the function of the step that `fit` takes as `learning_rate`. Raises `ValueError` for numbers below 1.
+    Source: Vaswani et al. 2017, Attention Is All You Need, section 5.3 (there with 4,000 steps).
+    """
+    expect_at_least("d_model", d_model, 1)
+    expect_at_least("steps", steps, 1)
+    return lambda step: d_model ** -0.5 * min(step ** -0.5, step * steps ** -1.5)
 
 
 def reached(name, value):
@@ -80,7 +112,9 @@ def fit(model, train, validation=None, *, epochs, batch_size=50, learning_rate=1
     """Trains a model with Adam and leaves it with the weights of its best epoch.
 
     `train` and `validation` are pairs (inputs, targets) of tensors with the examples on the first axis, on the model's
-    device; `loss(model(inputs), targets)` is a mean over the batch. `clip` bounds the norm of the whole gradient.
+    device; inputs may be a tuple of tensors, for a model of several arguments. `loss(model(inputs), targets)` is a mean
+    over the batch. `learning_rate` is a number or a function of the step, counted from 1, such as `warm_up` returns.
+    `clip` bounds the norm of the whole gradient.
     `stop` is a rule such as `reached("val_token_accuracy", 0.99)` or `patience("val_loss", 3)`, asked after every
     epoch. The best epoch is the one of lowest validation loss (training loss where there is no validation set).
     `seed` fixes the order of the examples. Returns a `History`: "loss" is the mean over the epoch's batches while
@@ -91,34 +125,37 @@ def fit(model, train, validation=None, *, epochs, batch_size=50, learning_rate=1
     expect_at_least("epochs", epochs, 1)
     expect_at_least("batch_size", batch_size, 1)
     for name, pair in (("train", train), ("validation", validation)):
-        if pair is not None and len(pair[0]) != len(pair[1]):
-            raise ValueError(f"{name} has {len(pair[0])} inputs and {len(pair[1])} targets, expected as many of each")
+        for inputs in as_tuple(pair[0]) if pair is not None else ():
+            if len(inputs) != len(pair[1]):
+                raise ValueError(f"{name} has {len(inputs)} inputs and {len(pair[1])} targets, expected as many of each")
     measured = ["loss"]
     if validation is not None:
         measured += ["val_loss"] + [f"val_{metric.__name__}" for metric in metrics]
     if hasattr(stop, "watches"):  # a rule of your own may look at anything
         expect_choice("value in the stop rule", stop.watches, measured)
-    inputs, targets = train
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    inputs, targets = as_tuple(train[0]), train[1]
+    rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate(1))
     order = torch.Generator().manual_seed(seed)
     history = History("loss" if validation is None else "val_loss")
-    steps = -(-len(inputs) // batch_size)
-    best_loss, best_weights, started = float("inf"), None, time.monotonic()
+    steps = -(-len(targets) // batch_size)
+    best_loss, best_weights, step, started = float("inf"), None, 0, time.monotonic()
     with ProgressBar(epochs * steps, "training") as bar:
         for _ in range(epochs):
             model.train()
             total, note = 0.0, numbers(history.epochs[-1]) if history.epochs else ""
-            for batch in torch.randperm(len(inputs), generator=order).split(batch_size):
-                batch = batch.to(inputs.device)
+            for batch in torch.randperm(len(targets), generator=order).split(batch_size):
+                batch, step = batch.to(targets.device), step + 1
+                optimizer.param_groups[0]["lr"] = rate(step)
                 optimizer.zero_grad()
-                batch_loss = loss(model(inputs[batch]), targets[batch])
+                batch_loss = loss(model(*(part[batch] for part in inputs)), targets[batch])
                 batch_loss.backward()
                 if clip is not None:
                     torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
                 optimizer.step()
                 total += batch_loss.item() * len(batch)
                 bar.update(note)
-            epoch = {"loss": total / len(inputs)}
+            epoch = {"loss": total / len(targets)}
             if validation is not None:
                 epoch |= {f"val_{name}": value for name, value in evaluate(model, validation, loss, metrics).items()}
             history.epochs.append(epoch)
@@ -140,15 +177,21 @@ def fit(model, train, validation=None, *, epochs, batch_size=50, learning_rate=1
 
 @torch.no_grad()
 def evaluate(model, data, loss=token_cross_entropy, metrics=(token_accuracy, exact_match), batch_size=500):
-    """Mean loss and metrics over (inputs, targets), as a dict: "loss" and each metric's name."""
+    """Mean loss and metrics over (inputs, targets), as a dict: "loss" and each metric's name.
+
+    The mean is over the examples of batches: where targets are left out, that is nearly the mean over tokens."""
     model.eval()
-    inputs, targets = data
+    inputs, targets = as_tuple(data[0]), data[1]
     totals = {"loss": 0.0} | {metric.__name__: 0.0 for metric in metrics}
-    for batch_inputs, batch_targets in zip(inputs.split(batch_size), targets.split(batch_size)):
-        output = model(batch_inputs)
+    for *batch_inputs, batch_targets in zip(*(part.split(batch_size) for part in (*inputs, targets))):
+        output = model(*batch_inputs)
         for name, measure in [("loss", loss)] + [(metric.__name__, metric) for metric in metrics]:
-            totals[name] += measure(output, batch_targets).item() * len(batch_inputs)
-    return {name: total / len(inputs) for name, total in totals.items()}
+            totals[name] += measure(output, batch_targets).item() * len(batch_targets)
+    return {name: total / len(targets) for name, total in totals.items()}
+
+
+def as_tuple(inputs):
+    return inputs if isinstance(inputs, tuple) else (inputs,)
 
 
 def numbers(epoch):
