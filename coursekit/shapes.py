@@ -45,3 +45,15 @@ def expect_even(name, value):
     expect_at_least(name, value, 0)
     if value % 2:
         raise ValueError(f"{name} is {value}, expected an even number: each sine has its cosine")
+
+
+def expect_tokens(name, tokens, vocab_size):
+    """Raise `ValueError` unless tokens are ids (batch, length) of a vocabulary, at least one row and one id a row."""
+    expect(name, tokens.shape, batch=None, length=None)
+    if "int" not in str(tokens.dtype):
+        raise ValueError(f"{name} has dtype {tokens.dtype}, expected whole numbers (token ids)")
+    if 0 in tokens.shape:
+        raise ValueError(f"{name} has shape {tuple(tokens.shape)}, expected at least one row and one token")
+    least, largest = int(tokens.min()), int(tokens.max())
+    if least < 0 or largest >= vocab_size:
+        raise ValueError(f"{name} has ids {least} to {largest}, expected 0 to {vocab_size - 1}")

@@ -21,9 +21,11 @@ def copy(source, target):
     """Give `target` the weights of `source`, of the same class, in either framework; `source` is left as it is.
 
     These count as of one class: `MultiHeadAttention`, keras.layers.MultiHeadAttention and
-    torch.nn.MultiheadAttention; `EncoderLayer`, torch.nn.TransformerEncoderLayer and transformers' BertLayer;
-    `Encoder` and torch.nn.TransformerEncoder. Settings that are no weights are not copied: heads, dropout, activation,
-    order of the norms and their epsilon, which is 1e-5 in PyTorch and here, 1e-3 in Keras, 1e-12 in BERT.
+    torch.nn.MultiheadAttention; `EncoderLayer`, torch.nn.TransformerEncoderLayer, transformers' BertLayer and
+    GPT2Block; `Encoder` and torch.nn.TransformerEncoder; `DecoderLayer`, `Decoder` and `Transformer` and torch.nn's;
+    `LanguageModel` and transformers' GPT2LMHeadModel. Settings that are no weights are not copied: heads, dropout,
+    activation, order of the norms and their epsilon, which is 1e-5 in PyTorch and here, 1e-3 in Keras, 1e-12 in BERT.
+    A torch.nn.Transformer of post-norm layers has last norms too, which `Transformer` has not: set them to None.
 
     Where PyTorch's LSTM has two biases and Keras's has one, Keras gets their sum, and PyTorch gets it in the first
     and zeros in the second. From Keras to PyTorch and back is exact.
@@ -192,6 +194,49 @@ def bert_layer(module):
             | linear("feed_forward_norm", module.output.LayerNorm))
 
 
+def torch_decoder_layer(module):
+    return (within("self_attention", torch_attention(module.self_attn)) | linear("self_attention_norm", module.norm1)
+            | within("cross_attention", torch_attention(module.multihead_attn))
+            | linear("cross_attention_norm", module.norm2)
+            | linear("feed_forward.expand", module.linear1) | linear("feed_forward.contract", module.linear2)
+            | linear("feed_forward_norm", module.norm3))
+
+
+def torch_decoder(module):
+    weights = {} if module.norm is None else linear("final_norm", module.norm)
+    for number, layer in enumerate(module.layers):
+        weights |= within(f"layers.{number}", torch_decoder_layer(layer))
+    return weights
+
+
+def torch_transformer(module):
+    return within("encoder", torch_encoder(module.encoder)) | within("decoder", torch_decoder(module.decoder))
+
+
+def gpt2_block(module):
+    d_model, weights = module.attn.embed_dim, conv1d("attention.output_projection", module.attn.c_proj)
+    for number, name in enumerate(("query_projection", "key_projection", "value_projection")):
+        rows = slice(number * d_model, (number + 1) * d_model)
+        weights |= conv1d(f"attention.{name}", module.attn.c_attn, rows)
+    return (weights | linear("attention_norm", module.ln_1) | conv1d("feed_forward.expand", module.mlp.c_fc)
+            | conv1d("feed_forward.contract", module.mlp.c_proj) | linear("feed_forward_norm", module.ln_2))
+
+
+def gpt2(model):
+    if model.lm_head.weight is not model.transformer.wte.weight:
+        raise ValueError("GPT2LMHeadModel has an output matrix of its own, expected it tied to the token embedding")
+    weights = (linear("token_embedding", model.transformer.wte) | linear("position_embedding", model.transformer.wpe)
+               | linear("encoder.final_norm", model.transformer.ln_f))
+    for number, block in enumerate(model.transformer.h):
+        weights |= within(f"encoder.layers.{number}", gpt2_block(block))
+    return weights
+
+
+def conv1d(name, module, rows=slice(None)):
+    """Of transformers' Conv1D, a linear layer that stores its weight (inputs, outputs); `rows` are outputs."""
+    return {f"{name}.weight": Weight([module.weight.T], rows=rows), f"{name}.bias": Weight([module.bias], rows=rows)}
+
+
 def linear(name, module):
     """Of torch.nn.Linear and torch.nn.LayerNorm, which store what they compute with."""
     return within(name, torch_weights(module))
@@ -201,9 +246,13 @@ KERAS = {"LuongAttention": luong, "BahdanauAttention": bahdanau, "Seq2Seq": seq2
          "MultiHeadAttention": multi_head_attention, "FeedForward": feed_forward, "EncoderLayer": encoder_layer,
          "Encoder": encoder, "LearnedPositions": learned_positions}
 TORCH = {"MultiheadAttention": torch_attention, "TransformerEncoderLayer": torch_encoder_layer,
-         "TransformerEncoder": torch_encoder, "BertLayer": bert_layer}
+         "TransformerEncoder": torch_encoder, "BertLayer": bert_layer,
+         "TransformerDecoderLayer": torch_decoder_layer, "TransformerDecoder": torch_decoder,
+         "Transformer": torch_transformer, "GPT2Block": gpt2_block, "GPT2LMHeadModel": gpt2}
 SAME_AS = {"MultiheadAttention": "MultiHeadAttention", "TransformerEncoderLayer": "EncoderLayer",
-           "TransformerEncoder": "Encoder", "BertLayer": "EncoderLayer"}
+           "TransformerEncoder": "Encoder", "BertLayer": "EncoderLayer",
+           "TransformerDecoderLayer": "DecoderLayer", "TransformerDecoder": "Decoder",
+           "GPT2Block": "EncoderLayer", "GPT2LMHeadModel": "LanguageModel"}
 
 
 def read(weight):

@@ -8,13 +8,19 @@ from coursekit.torch.attention import (
     padding_mask,
     scaled_dot_product_attention,
 )
+from coursekit.torch.decoder import Decoder, DecoderLayer, DecoderWeights, Transformer
+from coursekit.torch.generation import beam_search, filter_logits, greedy, sample
+from coursekit.torch.language_model import KVCache, LanguageModel
 from coursekit.torch.position import LearnedPositions, PositionalEncoding, rotary, sinusoidal_positions
 from coursekit.torch.seq2seq import Seq2Seq
-from coursekit.torch.training import fit, patience, reached
+from coursekit.torch.training import fit, patience, reached, warm_up
 from coursekit.torch.transformer import Encoder, EncoderLayer, FeedForward
+from coursekit.torch.translation import TranslationModel
 
 __all__ = [
-    "BahdanauAttention", "Encoder", "EncoderLayer", "FeedForward", "LearnedPositions", "LuongAttention",
-    "MultiHeadAttention", "PositionalEncoding", "Seq2Seq", "causal_mask", "fit", "padding_mask", "patience", "reached",
-    "rotary", "scaled_dot_product_attention", "sinusoidal_positions",
+    "BahdanauAttention", "Decoder", "DecoderLayer", "DecoderWeights", "Encoder", "EncoderLayer", "FeedForward",
+    "KVCache", "LanguageModel", "LearnedPositions", "LuongAttention", "MultiHeadAttention", "PositionalEncoding",
+    "Seq2Seq", "Transformer", "TranslationModel", "beam_search", "causal_mask", "filter_logits", "fit", "greedy",
+    "padding_mask", "patience", "reached", "rotary", "sample", "scaled_dot_product_attention", "sinusoidal_positions",
+    "warm_up",
 ]

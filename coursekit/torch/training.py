@@ -112,9 +112,9 @@ def fit(model, train, validation=None, *, epochs, batch_size=50, learning_rate=1
     """Trains a model with Adam and leaves it with the weights of its best epoch.
 
     `train` and `validation` are pairs (inputs, targets) of tensors with the examples on the first axis, on the model's
-    device; inputs may be a tuple of tensors, for a model of several arguments. `loss(model(inputs), targets)` is a mean
-    over the batch. `learning_rate` is a number or a function of the step, counted from 1, such as `warm_up` returns.
-    `clip` bounds the norm of the whole gradient.
+    device; inputs may be a tuple of tensors, for a model of several arguments. `loss(model(inputs), targets)` is a
+    mean over the batch. `learning_rate` is a number or a function of the step, counted from 1, such as `warm_up`
+    returns. `clip` bounds the norm of the whole gradient.
     `stop` is a rule such as `reached("val_token_accuracy", 0.99)` or `patience("val_loss", 3)`, asked after every
     epoch. The best epoch is the one of lowest validation loss (training loss where there is no validation set).
     `seed` fixes the order of the examples. Returns a `History`: "loss" is the mean over the epoch's batches while
@@ -127,7 +127,8 @@ def fit(model, train, validation=None, *, epochs, batch_size=50, learning_rate=1
     for name, pair in (("train", train), ("validation", validation)):
         for inputs in as_tuple(pair[0]) if pair is not None else ():
             if len(inputs) != len(pair[1]):
-                raise ValueError(f"{name} has {len(inputs)} inputs and {len(pair[1])} targets, expected as many of each")
+                raise ValueError(f"{name} has {len(inputs)} inputs and {len(pair[1])} targets, "
+                                 "expected as many of each")
     measured = ["loss"]
     if validation is not None:
         measured += ["val_loss"] + [f"val_{metric.__name__}" for metric in metrics]

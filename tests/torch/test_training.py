@@ -180,7 +180,7 @@ def test_nothing_is_left_on_the_screen(capfd):
     (dict(train=(torch.zeros(4, 3, 4), torch.full((4, 3), VOCAB))), "targets range from 5 to 5, expected 0 to 4"),
     (dict(train=(torch.zeros(4, 3, 4), torch.full((4, 3), -1))), "targets range from -1 to -1, expected 0 to 4"),
     (dict(train=(torch.zeros(4, 3, 4), torch.full((4, 3), NO_TARGET))), "targets has no target but -100"),
-    (dict(train=((torch.zeros(4, 3), torch.zeros(5, 3)), torch.zeros(4, 3).long())), "train has 5 inputs and 4 targets"),
+    (dict(train=((torch.zeros(4, 3), torch.zeros(5, 3)), torch.zeros(4, 3).long())), "train has 5 inputs"),
     (dict(loss=partial(token_cross_entropy, smoothing=1.5)), "smoothing is 1.5, expected a share from 0 to 1"),
     (dict(learning_rate=-1.0), "Invalid learning rate: -1.0"),
     (dict(epochs=0), "epochs is 0, expected a whole number of at least 1"),
