@@ -8,6 +8,7 @@ from coursekit.keras.attention import (
     padding_mask,
     scaled_dot_product_attention,
 )
+from coursekit.keras.debugging import report_nan
 from coursekit.keras.position import LearnedPositions, PositionalEncoding, rotary, sinusoidal_positions
 from coursekit.keras.seq2seq import Seq2Seq
 from coursekit.keras.training import Progress, Reached
@@ -16,5 +17,5 @@ from coursekit.keras.transformer import Encoder, EncoderLayer, FeedForward
 __all__ = [
     "BahdanauAttention", "Encoder", "EncoderLayer", "FeedForward", "LearnedPositions", "LuongAttention",
     "MultiHeadAttention", "PositionalEncoding", "Progress", "Reached", "Seq2Seq", "causal_mask", "padding_mask",
-    "rotary", "scaled_dot_product_attention", "sinusoidal_positions",
+    "report_nan", "rotary", "scaled_dot_product_attention", "sinusoidal_positions",
 ]

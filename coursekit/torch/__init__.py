@@ -8,6 +8,7 @@ from coursekit.torch.attention import (
     padding_mask,
     scaled_dot_product_attention,
 )
+from coursekit.torch.debugging import report_nan
 from coursekit.torch.decoder import Decoder, DecoderLayer, DecoderWeights, Transformer
 from coursekit.torch.generation import beam_search, filter_logits, greedy, sample
 from coursekit.torch.language_model import KVCache, LanguageModel
@@ -21,6 +22,6 @@ __all__ = [
     "BahdanauAttention", "Decoder", "DecoderLayer", "DecoderWeights", "Encoder", "EncoderLayer", "FeedForward",
     "KVCache", "LanguageModel", "LearnedPositions", "LuongAttention", "MultiHeadAttention", "PositionalEncoding",
     "Seq2Seq", "Transformer", "TranslationModel", "beam_search", "causal_mask", "filter_logits", "fit", "greedy",
-    "padding_mask", "patience", "reached", "rotary", "sample", "scaled_dot_product_attention", "sinusoidal_positions",
-    "warm_up",
+    "padding_mask", "patience", "reached", "report_nan", "rotary", "sample", "scaled_dot_product_attention",
+    "sinusoidal_positions", "warm_up",
 ]

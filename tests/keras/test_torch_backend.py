@@ -70,7 +70,7 @@ import torch
 import coursekit.torch
 from coursekit import weights
 from coursekit.keras import Encoder, LearnedPositions, MultiHeadAttention, PositionalEncoding
-from coursekit.keras import causal_mask, padding_mask, rotary
+from coursekit.keras import causal_mask, padding_mask, report_nan, rotary
 
 torch.set_num_threads(1)
 assert keras.backend.backend() == "torch"
@@ -120,6 +120,20 @@ model.save(sys.argv[1])
 loaded = keras.models.load_model(sys.argv[1])
 for source in (tokens, tokens[:, :3]):
     assert torch.equal(loaded(source), model(source))
+
+# NaN is reported while asked for
+embedded = keras.ops.ones((2, 5, 12)) * keras.ops.convert_to_tensor([[[1.0]], [[float("nan")]]])
+with report_nan(stack):
+    Encoder(1, 12, 3, 7)(embedded)  # another model
+    inputs = keras.Input((5, 12))
+    keras.Model(inputs, stack(inputs))
+    try:
+        stack(embedded)
+    except ValueError as error:
+        assert "(Encoder): x is nan at batch 1, position 0, unit 0, the first of 60 out of 120" in str(error), error
+    else:
+        raise AssertionError("NaN was not reported")
+stack(embedded)
 
 # wrong input
 try:
