@@ -123,7 +123,9 @@ def beam_search(model, prompt, mask=None, *, beams, max_new_tokens, end=None, le
         # Each beginning has one candidate that ends, so that among the best 2 · beams at least `beams` go on.
         best, chosen = candidates.topk(min(2 * beams, candidates.shape[1]))
         rows, token = first_rows + chosen // vocab_size, chosen % vocab_size
-        ends = token == end if step < max_new_tokens else torch.ones_like(token, dtype=torch.bool)
+        ends = torch.full_like(token, step == max_new_tokens, dtype=torch.bool)
+        if end is not None:
+            ends = ends | (token == end)
         for row, place in ends[:, :beams].logical_and(best[:, :beams].isfinite()).nonzero().tolist():
             written = [*tokens[rows[row, place], length:].tolist(), token[row, place].item()]
             finished[row].append(Hypothesis(written, best[row, place].item() / step ** length_penalty))
