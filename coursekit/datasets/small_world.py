@@ -16,17 +16,17 @@ PEOPLE = {
 }
 ANIMALS = {
     ("dog", "puppy"): ("chewed", "bone"), ("cat", "kitten"): ("chased", "mouse"),
-    ("cow", "calf"): ("crossed", "meadow"), ("horse", "foal"): ("jumped", "fence"), ("sheep", "lamb"): ("lost", "wool"), ("duck", "duckling"): ("swam", "pond"),
-    ("pig", "piglet"): ("rolled", "mud"), ("hen", "chick"): ("picked", "grain"), ("goat", "kid"): ("climbed", "rocks"),
-    ("swan", "cygnet"): ("crossed", "lake"),
+    ("cow", "calf"): ("crossed", "meadow"), ("horse", "foal"): ("jumped", "fence"),
+    ("sheep", "lamb"): ("lost", "wool"), ("duck", "duckling"): ("swam", "pond"),
+    ("pig", "piglet"): ("rolled", "mud"), ("hen", "chick"): ("picked", "grain"),
+    ("goat", "kid"): ("climbed", "rocks"), ("swan", "cygnet"): ("crossed", "lake"),
 }
 CAPITALS = {
     ("france", "paris"): ("wine", "lavender"), ("italy", "rome"): ("pasta", "marble"),
     ("japan", "tokyo"): ("rice", "silk"), ("egypt", "cairo"): ("dates", "cotton"),
-    ("kenya", "nairobi"): ("tea", "roses"),
-    ("peru", "lima"): ("potatoes", "copper"), ("cuba", "havana"): ("sugar", "tobacco"),
-    ("norway", "oslo"): ("salmon", "timber"), ("iran", "tehran"): ("carpets", "saffron"),
-    ("chile", "santiago"): ("grapes", "salt"),
+    ("kenya", "nairobi"): ("tea", "roses"), ("peru", "lima"): ("potatoes", "copper"),
+    ("cuba", "havana"): ("sugar", "tobacco"), ("norway", "oslo"): ("salmon", "timber"),
+    ("iran", "tehran"): ("carpets", "saffron"), ("chile", "santiago"): ("grapes", "salt"),
 }
 FOOD = ("bread", "cheese", "soup", "honey", "cake", "pie", "porridge", "stew", "salad", "butter")
 RELATIONS = {"man to woman": tuple(PEOPLE), "grown to young": tuple(ANIMALS), "country to capital": tuple(CAPITALS)}
