@@ -46,14 +46,14 @@ def sample(model, prompt, mask=None, *, max_new_tokens, temperature=1.0, top_k=N
 @torch.no_grad()
 def write(model, prompt, mask, max_new_tokens, end, cache, choose):
     """Continues the prompt with what `choose` makes of each step's logits (batch, vocab_size)."""
-    check(model, prompt, mask, max_new_tokens, cache)
+    check(model, prompt, mask, max_new_tokens, end, cache)
     tokens, ended = prompt, torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)
     for _ in range(max_new_tokens):
         logits = next_logits(model, tokens, mask, end, cache)
         token = choose(logits)
         if end is not None:
-            token = token.masked_fill(ended, end)
-            ended = ended | (token == end)
+            token = token.masked_fill(ended, end)  # an ended row stays so
+            ended = token == end
         tokens = torch.cat([tokens, token.unsqueeze(1)], dim=1)
         if ended.all():
             break
@@ -107,7 +107,7 @@ def beam_search(model, prompt, mask=None, *, beams, max_new_tokens, end=None, le
     Source: Wu et al. 2016, Google's Neural Machine Translation System, section 7, with this simpler length penalty.
     """
     expect_at_least("beams", beams, 1)
-    check(model, prompt, mask, max_new_tokens, cache)
+    check(model, prompt, mask, max_new_tokens, end, cache)
     batch, length = prompt.shape
     tokens = prompt.repeat_interleave(beams, 0)  # (batch · beams, length), which grows
     mask = None if mask is None else mask.repeat_interleave(beams, 0)
@@ -131,7 +131,7 @@ def beam_search(model, prompt, mask=None, *, beams, max_new_tokens, end=None, le
             finished[row].append(Hypothesis(written, best[row, place].item() / step ** length_penalty))
         finished = [sorted(row, key=lambda found: found.score, reverse=True)[:beams] for row in finished]
         scores, going_on = best.masked_fill(ends, float("-inf")).topk(beams)
-        # Of a negative score, the longest continuation makes the best mean, the next one the best sum.
+        # log p only falls: what can still be reached is today's, divided for the length that suits it best.
         best_length = max_new_tokens if length_penalty > 0 else step + 1
         attainable = (scores[:, 0] / best_length ** length_penalty).tolist()
         if all(score == float("-inf") or len(row) == beams and score <= row[-1].score
@@ -151,14 +151,16 @@ def next_logits(model, tokens, mask, end, cache):
     if mask is not None:  # what was written after the prompt is no padding
         settings["mask"] = F.pad(mask, (0, tokens.shape[1] - mask.shape[1]), value=True)[:, new]
     logits = model(tokens[:, new], **settings)[:, -1]
-    if end is not None and not 0 <= end < logits.shape[-1]:
+    if end is not None and end >= logits.shape[-1]:
         raise ValueError(f"end is {end}, expected a token of the vocabulary, 0 to {logits.shape[-1] - 1}")
     return logits
 
 
-def check(model, prompt, mask, max_new_tokens, cache):
+def check(model, prompt, mask, max_new_tokens, end, cache):
     expect("prompt", prompt.shape, batch=None, length=None)
     expect_at_least("max_new_tokens", max_new_tokens, 1)
+    if end is not None:
+        expect_at_least("end", end, 0)
     if 0 in prompt.shape:
         raise ValueError(f"prompt has shape {tuple(prompt.shape)}, expected at least one row and one token")
     if mask is not None:
