@@ -269,9 +269,12 @@ def write(array, weight):
 
 
 def as_array(variable):
+    """The numbers of a variable; those of bfloat16, which NumPy lacks, in float32, which has them all."""
     if hasattr(variable, "assign"):  # Keras's variables have it, PyTorch's parameters have not
-        return np.asarray(variable)
-    return variable.detach().cpu().numpy()
+        array = np.asarray(variable)
+        return array.astype("float32") if array.dtype.name == "bfloat16" else array
+    tensor = variable.detach().cpu()
+    return (tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy()
 
 
 def assign(variable, array, rows):

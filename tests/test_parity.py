@@ -8,26 +8,39 @@ import torch
 
 import coursekit.keras
 import coursekit.torch
-from coursekit import weights
+from coursekit import reference, weights
 
 BATCH, QUERIES, KEYS, D_MODEL, HEADS, D_FF = 2, 5, 7, 12, 3, 8
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}  # of outputs and of every gradient
+DTYPE = pytest.mark.parametrize("dtype", TOLERANCE)
 NORM_FIRST = pytest.mark.parametrize("norm_first", [False, True], ids=["post-norm", "pre-norm"])
 ACTIVATION = pytest.mark.parametrize("activation", ["relu", "gelu"])
 SHAPES = pytest.mark.parametrize("batch, queries, keys", [(BATCH, QUERIES, KEYS), (1, 1, 1), (3, 1, 9), (1, 7, 1)])
 MASKS = {"none": None, "padding": np.arange(QUERIES) < np.array([[[3]], [[5]]]), "causal": np.tri(QUERIES, dtype=bool)}
+NOTHING = np.arange(QUERIES) < np.array([[[0]], [[3]]])  # the first row's queries may attend to nothing
+EVERY_MASK = pytest.mark.parametrize("mask", (MASKS | {"nothing": NOTHING}).values(), ids=[*MASKS, "nothing"])
+KINDS = pytest.mark.parametrize("kind", ["attention", "post-norm", "pre-norm"])
+
+# Keras warns of sequences of length 1.
+pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
 
 
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
 
 
-def away_from_start(module):
+def random(*shape, dtype="float32", seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def away_from_start(module, dtype="float32"):
     """Norms that scale and shift, biases that are not zero."""
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
-    return module.eval()
+    return module.to(getattr(torch, dtype)).eval()
 
 
 def arrays(layer):
@@ -42,10 +55,55 @@ def assert_copies_back_unchanged(ours, theirs, fresh):
         np.testing.assert_array_equal(arrays(fresh)[name], array, err_msg=name)
 
 
-def assert_same(results, expected, atol=1e-5):
-    for name, result in results.items():
-        result = result.detach() if isinstance(result, torch.Tensor) else result
-        np.testing.assert_allclose(result, expected.detach(), atol=atol, rtol=0, err_msg=name)
+def run(layer, call, *inputs):
+    """What `call(layer, *inputs)` returns, and the gradients of its sum with factors, by input and by weight."""
+    by_name, is_keras = weights.weights_of(layer), isinstance(layer, keras.layers.Layer)
+    variables = [variable for weight in by_name.values() for variable in weight.variables]
+    if is_keras:
+        variables, tensors = [variable.value for variable in variables], [tf.constant(array) for array in inputs]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            output = call(layer, *tensors)
+            loss = tf.reduce_sum(tf.cast(output, "float64") * factors(output.shape))
+        gradients = tape.gradient(loss, tensors + variables)
+    else:
+        tensors = [torch.from_numpy(array).requires_grad_() for array in inputs]
+        output = call(layer, *tensors)
+        loss = (output.double() * torch.tensor(factors(output.shape))).sum()
+        gradients = torch.autograd.grad(loss, tensors + variables)
+        output, gradients = output.detach().double(), [gradient.double() for gradient in gradients]
+    gradients = [torch.tensor(np.float64(gradient)) for gradient in gradients]
+    results = {f"gradient of input {number}": gradients[number].numpy() for number in range(len(inputs))}
+    for (name, weight), gradient in zip(by_name.items(), gradients[len(inputs):], strict=True):
+        results[f"gradient of {name}"] = weights.read(weight._replace(variables=[gradient]))
+    return {"output": np.float64(output)} | results
+
+
+def factors(shape):
+    return random(*shape, dtype="float64", seed=9)
+
+
+def assert_same(results, expected, atol):
+    for label, result in results.items():
+        assert result.keys() == expected.keys(), label
+        for name, array in result.items():
+            np.testing.assert_allclose(array, expected[name], atol=atol, rtol=0, err_msg=f"{label}: {name}")
+
+
+def ways(mask):
+    """A call of our layers, and the same by way of the weights."""
+    return (lambda layer, *inputs: layer(*inputs, mask=as_mask(layer, mask)),
+            lambda layer, *inputs: layer(*inputs, mask=as_mask(layer, mask), return_weights=True)[0])
+
+
+def both_ways(ours, mine, mask, *inputs):
+    """The results of our layers in both frameworks, by the fused kernel and by way of the weights."""
+    return {f"{name}, {way}": run(layer, call, *inputs) for name, layer in (("torch", ours), ("keras", mine))
+            for way, call in zip(("fused", "with weights"), ways(mask))}
+
+
+def as_mask(layer, mask):
+    return mask if mask is None or isinstance(layer, keras.layers.Layer) else torch.from_numpy(mask)
 
 
 def keras_attention(d_head=D_MODEL // HEADS, **settings):
@@ -56,126 +114,207 @@ def keras_attention(d_head=D_MODEL // HEADS, **settings):
 
 def torch_encoder_layer(activation, norm_first, **settings):
     return torch.nn.TransformerEncoderLayer(D_MODEL, HEADS, D_FF, activation=activation, norm_first=norm_first,
-                                            batch_first=True, **settings)
+                                            batch_first=True, dropout=0.0, **settings)
 
 
-def bert_model():
-    transformers = pytest.importorskip("transformers")
-    config = transformers.BertConfig(vocab_size=11, hidden_size=D_MODEL, num_hidden_layers=1, num_attention_heads=HEADS,
-                                     intermediate_size=D_FF, max_position_embeddings=QUERIES)
-    return away_from_start(transformers.BertModel(config))
+def bert_layer(dtype):
+    bert = pytest.importorskip("transformers.models.bert.modeling_bert")
+    config = bert.BertConfig(hidden_size=D_MODEL, num_attention_heads=HEADS, intermediate_size=D_FF,
+                             attn_implementation="sdpa")
+    return away_from_start(bert.BertLayer(config), dtype)
 
 
-def their_mask(mask):
+def forbidden(mask, batch, queries, keys):
     """A mask of ours as PyTorch's layers take it: (batch · heads, queries, keys), True = forbidden."""
-    return None if mask is None else ~torch.tensor(np.broadcast_to(mask, (BATCH, *mask.shape[-2:]))).expand(
-        BATCH, QUERIES, QUERIES).repeat_interleave(HEADS, 0)
+    return None if mask is None else ~torch.tensor(mask).expand(batch, queries, keys).repeat_interleave(HEADS, 0)
 
 
+@DTYPE
 @SHAPES
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 @pytest.mark.parametrize("masked", [False, True], ids=["unmasked", "masked"])
-def test_attention_of_five_classes(batch, queries, keys, bias, masked):
-    ours = away_from_start(coursekit.torch.MultiHeadAttention(D_MODEL, HEADS, bias=bias))
-    mine, theirs = coursekit.keras.MultiHeadAttention(D_MODEL, HEADS, bias=bias), keras_attention(use_bias=bias)
-    torchs = torch.nn.MultiheadAttention(D_MODEL, HEADS, bias=bias, batch_first=True)
-    for other, fresh in ((mine, coursekit.keras.MultiHeadAttention(D_MODEL, HEADS, bias=bias)),
-                         (theirs, coursekit.keras.MultiHeadAttention(D_MODEL, HEADS, bias=bias)),
-                         (torchs, coursekit.torch.MultiHeadAttention(D_MODEL, HEADS, bias=bias))):
+def test_attention_of_six(dtype, batch, queries, keys, bias, masked):
+    ours = away_from_start(coursekit.torch.MultiHeadAttention(D_MODEL, HEADS, bias=bias), dtype)
+    mine, fresh = (coursekit.keras.MultiHeadAttention(D_MODEL, HEADS, bias=bias, dtype=dtype) for _ in range(2))
+    theirs = keras_attention(use_bias=bias, dtype=dtype)
+    torchs = torch.nn.MultiheadAttention(D_MODEL, HEADS, bias=bias, batch_first=True, dtype=getattr(torch, dtype))
+    for other in (mine, theirs, torchs):
         assert_copies_back_unchanged(ours, other, fresh)
-    query, key, value = (random(batch, size, D_MODEL, seed=seed) for seed, size in enumerate((queries, keys, keys)))
+    inputs = [random(batch, size, D_MODEL, dtype=dtype, seed=seed) for seed, size in enumerate((queries, keys, keys))]
     mask = random(batch, queries, keys) > 0
     mask[..., -1] = True
-    tensors = [torch.tensor(array) for array in (query, key, value)]
-    torch_mask = torch.tensor(mask) if masked else None
     mask = mask if masked else None
-    expected, expected_weights = ours(*tensors, torch_mask, return_weights=True)
-    kernel = theirs(query, value, key, attention_mask=mask, return_attention_scores=True)
-    packed = torchs(*tensors, attn_mask=None if mask is None else ~torch_mask.repeat_interleave(HEADS, 0),
-                    average_attn_weights=False)
-    readable = mine(query, key, value, mask=mask, return_weights=True)
-    assert_same({"coursekit.torch": ours(*tensors, torch_mask), "coursekit.keras": readable[0],
-                 "coursekit.keras, fused": mine(query, key, value, mask=mask),
-                 "keras.layers": kernel[0], "torch.nn": packed[0]}, expected)
-    assert_same({"coursekit.keras": readable[1], "keras.layers": kernel[1], "torch.nn": packed[1]}, expected_weights)
+    expected = run(torchs, lambda layer, *qkv: layer(*qkv, attn_mask=forbidden(mask, batch, queries, keys))[0], *inputs)
+    kernel = run(theirs, lambda layer, query, key, value: layer(query, value, key, attention_mask=mask), *inputs)
+    assert_same(both_ways(ours, mine, mask, *inputs) | {"keras.layers": kernel}, expected, TOLERANCE[dtype])
+    of_heads = None if mask is None else mask[:, None]
+    output, attended = reference.multi_head_attention(*inputs, arrays(ours), HEADS, of_heads)
+    np.testing.assert_allclose(expected["output"], output, atol=TOLERANCE[dtype], rtol=0)
+    with torch.no_grad():
+        made = {"coursekit.torch": ours(*map(torch.tensor, inputs), as_mask(ours, mask), return_weights=True)[1],
+                "coursekit.keras": mine(*inputs, mask=mask, return_weights=True)[1],
+                "torch.nn": torchs(*map(torch.tensor, inputs), attn_mask=forbidden(mask, batch, queries, keys),
+                                   average_attn_weights=False)[1],
+                "keras.layers": theirs(*(inputs[i] for i in (0, 2, 1)), attention_mask=mask,
+                                       return_attention_scores=True)[1]}
+    for label, result in made.items():
+        np.testing.assert_allclose(result, attended, atol=TOLERANCE[dtype], rtol=0, err_msg=label)
 
 
+@DTYPE
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
 @NORM_FIRST
 @ACTIVATION
-def test_encoder_layer_of_three_classes(mask, norm_first, activation):
-    settings = dict(activation=activation, norm_first=norm_first, norm_epsilon=1e-5)
-    ours, fresh = (away_from_start(coursekit.torch.EncoderLayer(D_MODEL, HEADS, D_FF, **settings)) for _ in range(2))
-    mine, fresh_mine = (coursekit.keras.EncoderLayer(D_MODEL, HEADS, D_FF, **settings) for _ in range(2))
-    theirs = torch_encoder_layer(activation, norm_first, dropout=0.0)
+def test_encoder_layer_of_four(dtype, mask, norm_first, activation):
+    settings = dict(activation=activation, norm_first=norm_first)
+    ours, fresh = (away_from_start(coursekit.torch.EncoderLayer(D_MODEL, HEADS, D_FF, **settings), dtype)
+                   for _ in range(2))
+    mine, fresh_mine = (coursekit.keras.EncoderLayer(D_MODEL, HEADS, D_FF, **settings, dtype=dtype) for _ in range(2))
+    theirs = torch_encoder_layer(**settings, dtype=getattr(torch, dtype))
     assert_copies_back_unchanged(ours, mine, fresh)
     assert_copies_back_unchanged(mine, theirs, fresh_mine)
-    x = random(BATCH, QUERIES, D_MODEL)
-    expected = theirs(torch.tensor(x), src_mask=their_mask(mask))
-    assert_same({"coursekit.torch": ours(torch.tensor(x), None if mask is None else torch.tensor(mask)),
-                 "coursekit.keras": mine(x, mask=mask)}, expected)
+    x = random(BATCH, QUERIES, D_MODEL, dtype=dtype)
+    expected = run(theirs, lambda layer, x: layer(x, src_mask=forbidden(mask, *x.shape[:2], QUERIES)), x)
+    assert_same(both_ways(ours, mine, mask, x), expected, TOLERANCE[dtype])
+    by_hand = reference.encoder_layer(x, arrays(ours), HEADS, None if mask is None else np.expand_dims(mask, -3),
+                                      activation=getattr(reference, activation), norm_first=norm_first)
+    np.testing.assert_allclose(by_hand, expected["output"], atol=TOLERANCE[dtype], rtol=0)
 
 
+@DTYPE
 @NORM_FIRST
-def test_stack_of_three_classes(norm_first):
-    settings = dict(activation="gelu", norm_first=norm_first)
-    ours = away_from_start(coursekit.torch.Encoder(2, D_MODEL, HEADS, D_FF, **settings))
-    mine, fresh = (coursekit.keras.Encoder(2, D_MODEL, HEADS, D_FF, **settings) for _ in range(2))
-    theirs = torch.nn.TransformerEncoder(torch_encoder_layer(dropout=0.0, **settings), 2, enable_nested_tensor=False,
-                                         norm=torch.nn.LayerNorm(D_MODEL) if norm_first else None).eval()
-    assert_copies_back_unchanged(ours, mine, coursekit.torch.Encoder(2, D_MODEL, HEADS, D_FF, **settings))
+@pytest.mark.parametrize("batch, length", [(BATCH, QUERIES), (1, 1), (3, 1), (1, 7)])
+def test_stack_of_three_classes(dtype, norm_first, batch, length):
+    settings, torch_dtype = dict(activation="gelu", norm_first=norm_first), getattr(torch, dtype)
+    ours = away_from_start(coursekit.torch.Encoder(2, D_MODEL, HEADS, D_FF, **settings), dtype)
+    mine, fresh = (coursekit.keras.Encoder(2, D_MODEL, HEADS, D_FF, **settings, dtype=dtype) for _ in range(2))
+    theirs = torch.nn.TransformerEncoder(torch_encoder_layer(**settings), 2, enable_nested_tensor=False,
+                                         norm=torch.nn.LayerNorm(D_MODEL) if norm_first else None).to(torch_dtype)
+    fresh_ours = coursekit.torch.Encoder(2, D_MODEL, HEADS, D_FF, **settings).to(torch_dtype)
+    assert_copies_back_unchanged(ours, mine, fresh_ours)
     assert_copies_back_unchanged(mine, theirs, fresh)
-    x, mask = random(BATCH, QUERIES, D_MODEL), MASKS["padding"]
-    expected = theirs(torch.tensor(x), src_key_padding_mask=~torch.tensor(mask[:, 0]))
-    assert_same({"coursekit.torch": ours(torch.tensor(x), torch.tensor(mask)), "coursekit.keras": mine(x, mask=mask)},
-                expected)
+    x = random(batch, length, D_MODEL, dtype=dtype)
+    mask = np.arange(length) < np.linspace(1, length, batch).astype(int)[:, None, None]
+    expected = run(theirs, lambda stack, x: stack(x, src_key_padding_mask=~torch.tensor(mask[:, 0])), x)
+    assert_same(both_ways(ours, mine, mask, x), expected, TOLERANCE[dtype])
 
 
+@DTYPE
 @pytest.mark.parametrize("padded", [False, True], ids=["unpadded", "padded"])
-def test_one_layer_of_bert(padded):
-    """Its norms have the epsilon 1e-12 and its GELU is exact; the padding's own rows are whatever they are."""
-    bert, settings = bert_model(), dict(activation="gelu", norm_epsilon=1e-12)
-    layer, fresh = bert.encoder.layer[0], bert_model().encoder.layer[0]
-    ours = coursekit.torch.EncoderLayer(D_MODEL, HEADS, D_FF, **settings)
-    mine = coursekit.keras.EncoderLayer(D_MODEL, HEADS, D_FF, **settings)
+def test_one_layer_of_bert(dtype, padded):
+    """Its norms have the epsilon 1e-12 and its GELU is exact."""
+    theirs, fresh, settings = bert_layer(dtype), bert_layer(dtype), dict(activation="gelu", norm_epsilon=1e-12)
+    ours = coursekit.torch.EncoderLayer(D_MODEL, HEADS, D_FF, **settings).to(getattr(torch, dtype))
+    mine = coursekit.keras.EncoderLayer(D_MODEL, HEADS, D_FF, **settings, dtype=dtype)
     for copied in (ours, mine):
         away_from_start(fresh)
-        assert_copies_back_unchanged(layer, copied, fresh)
-        for before, after in zip(layer.parameters(), fresh.parameters()):
+        assert_copies_back_unchanged(theirs, copied, fresh)
+        for before, after in zip(theirs.parameters(), fresh.parameters()):
             assert torch.equal(before, after)
-    tokens, mask = torch.tensor([[1, 5, 2, 6, 3], [4, 4, 1, 0, 0]]), np.ones((BATCH, 1, QUERIES), bool)
-    if padded:
-        mask = tokens.numpy()[:, None] > 0
-    with torch.no_grad():
-        hidden = bert(tokens, attention_mask=torch.tensor(mask[:, 0]).long(), output_hidden_states=True).hidden_states
-        x, expected = hidden
-        result = ours(x, torch.tensor(mask))
-    assert_same({"coursekit.torch": result, "coursekit.keras": mine(x.numpy(), mask=mask)}, expected)
+    mask, x = MASKS["padding"] if padded else None, random(BATCH, QUERIES, D_MODEL, dtype=dtype)
+    their_mask = None if mask is None else torch.tensor(mask[:, None])
+    expected = run(theirs, lambda layer, x: last(layer(x, attention_mask=their_mask)), x)
+    assert_same(both_ways(ours, mine, mask, x), expected, TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
-@NORM_FIRST
-def test_gradients_of_a_layer(mask, norm_first):
-    settings = dict(activation="gelu", norm_first=norm_first)
-    ours = away_from_start(coursekit.torch.EncoderLayer(D_MODEL, HEADS, D_FF, **settings))
-    mine = coursekit.keras.EncoderLayer(D_MODEL, HEADS, D_FF, **settings)
+def last(output):
+    """What transformers' BertLayer returns: the hidden states, before 5.0 in a tuple."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+# NumPy alone, half precision and strides: one layer of ours in both frameworks, alone or inside an encoder layer
+
+
+def make(framework, kind, **settings):
+    if kind == "attention":
+        return framework.MultiHeadAttention(D_MODEL, HEADS, **settings)
+    return framework.EncoderLayer(D_MODEL, HEADS, D_FF, activation="gelu", norm_first=kind == "pre-norm", **settings)
+
+
+def pair(kind):
+    """Our layer in PyTorch and in Keras, in float64, with the same weights."""
+    ours, mine = away_from_start(make(coursekit.torch, kind), "float64"), make(coursekit.keras, kind, dtype="float64")
     weights.copy(ours, mine)
-    x, factors = random(BATCH, QUERIES, D_MODEL), random(BATCH, QUERIES, D_MODEL, seed=1)
-    torch_mask = None if mask is None else torch.tensor(mask)
-    (ours(torch.tensor(x), torch_mask) * torch.tensor(factors)).sum().backward()
-    expected, my_weights = weights.weights_of(ours), weights.weights_of(mine)
-    for return_weights in (False, True):
-        with tf.GradientTape() as tape:
-            output = mine(x, mask=mask, return_weights=return_weights)
-            loss = tf.reduce_sum((output[0] if return_weights else output) * factors)
-        gradients = tape.gradient(loss, [weight.variables[0].value for weight in my_weights.values()])
-        for (name, weight), gradient in zip(my_weights.items(), gradients):
-            gradient = gradient.numpy().T if weight.transposed else gradient.numpy()
-            np.testing.assert_allclose(gradient, expected[name].variables[0].grad, atol=1e-4, rtol=1e-5, err_msg=name)
+    return ours, mine
+
+
+def by_hand(kind, x, parameters, mask):
+    mask = None if mask is None else np.expand_dims(mask, -3)
+    if kind == "attention":
+        return reference.multi_head_attention(x, x, x, parameters, HEADS, mask)[0]
+    return reference.encoder_layer(x, parameters, HEADS, mask, activation=reference.gelu, norm_first=kind == "pre-norm")
+
+
+def by_differences(loss, array, step=1e-5):
+    """The gradient of a loss by central differences, one number of the array after the other."""
+    gradient = np.empty_like(array)
+    for place in np.ndindex(array.shape):
+        kept = array[place]
+        losses = []
+        for array[place] in (kept + step, kept - step):
+            losses.append(loss())
+        array[place], gradient[place] = kept, (losses[0] - losses[1]) / (2 * step)
+    return gradient
+
+
+@EVERY_MASK
+@KINDS
+def test_outputs_and_gradients_of_numpy(kind, mask):
+    """A query that may attend to nothing has zero context here: the libraries disagree about it, NumPy decides."""
+    x, layers = random(BATCH, QUERIES, D_MODEL, dtype="float64"), pair(kind)
+    parameters = {name: array.copy() for name, array in arrays(layers[0]).items()}
+
+    def loss():
+        return (by_hand(kind, x, parameters, mask) * factors(x.shape)).sum()
+
+    results = both_ways(*layers, mask, x)
+    outputs = {label: {"output": result.pop("output")} for label, result in results.items()}
+    assert_same(outputs, {"output": by_hand(kind, x, parameters, mask)}, 1e-12)
+    expected = {f"gradient of {name}": by_differences(loss, array) for name, array in parameters.items()}
+    # of differences of numbers around 10 with a step of 1e-5, rounding leaves eight digits
+    assert_same(results, expected | {"gradient of input 0": by_differences(loss, x)}, 1e-7)
+
+
+@EVERY_MASK
+@KINDS
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_and_autocast(dtype, kind, mask):
+    """Against float64 with the same weights and inputs, all of them numbers that the half precision has."""
+    half = getattr(torch, dtype)
+    x = torch.tensor(random(BATCH, QUERIES, D_MODEL)).to(half).float().numpy()
+    exact = away_from_start(make(coursekit.torch, kind)).to(half).double()
+    low, cast = make(coursekit.torch, kind).to(half), make(coursekit.torch, kind)
+    mixed, whole = (make(coursekit.keras, kind, dtype=policy) for policy in (f"mixed_{dtype}", dtype))
+    for layer in (low, cast, mixed, whole):
+        weights.copy(exact, layer)
+    for call in ways(mask):
+        expected = run(exact, call, np.float64(x))
+        with torch.autocast("cpu", half):
+            results = {"torch, autocast": run(cast, call, x)}
+        results |= {"torch": run(low, lambda layer, x: call(layer, x.to(half)), x),
+                    "keras, mixed": run(mixed, call, x), "keras": run(whole, call, x)}
+        for name, wanted in expected.items():
+            # An output is rounded about five times on its way, by half a spacing each; the gradient of a weight sums
+            # ten products of numbers that are.
+            spacings = 4 if name == "output" else 16
+            atol = spacings * torch.finfo(half).eps * max(1, np.abs(wanted).max())
+            assert_same({label: {name: result[name]} for label, result in results.items()}, {name: wanted}, atol)
+
+
+@KINDS
+def test_non_contiguous_inputs(kind):
+    x, mask = random(D_MODEL, QUERIES, BATCH, dtype="float64").T, np.tri(QUERIES, dtype=bool).T
+    assert not x.flags.c_contiguous and not mask.flags.c_contiguous
+    ours, mine = pair(kind)
+    for as_it_is, contiguous in zip(ways(mask), ways(mask.copy())):
+        expected = run(ours, contiguous, x.copy())
+        assert_same({"coursekit.torch": run(ours, as_it_is, x)}, expected, 1e-12)
+        np.testing.assert_allclose(as_it_is(mine, x), expected["output"], atol=1e-12, rtol=0)
+    np.testing.assert_array_equal(x, random(D_MODEL, QUERIES, BATCH, dtype="float64").T)
 
 
 def test_the_norm_epsilon_of_keras_is_a_known_difference():
-    theirs, x = torch_encoder_layer("relu", False, dropout=0.0).eval(), 0.1 * random(BATCH, QUERIES, D_MODEL)
+    theirs, x = torch_encoder_layer("relu", False).eval(), 0.1 * random(BATCH, QUERIES, D_MODEL)
     same, keras_default = (coursekit.keras.EncoderLayer(D_MODEL, HEADS, D_FF, norm_epsilon=epsilon)
                            for epsilon in (1e-5, keras.layers.LayerNormalization().epsilon))
     for layer in (same, keras_default):
@@ -209,10 +348,11 @@ def test_wrong_pairs_are_refused(source, target, message):
     assert message in str(error.value)
 
 
-def test_the_smaller_parts():
-    for name, sizes in (("FeedForward", (D_MODEL, D_FF)), ("LearnedPositions", (QUERIES, D_MODEL))):
-        ours, mine, fresh = (getattr(framework, name)(*sizes)
-                             for framework in (coursekit.torch, coursekit.keras, coursekit.torch))
-        assert_copies_back_unchanged(ours, mine, fresh)
-        x = random(BATCH, QUERIES, D_MODEL)
-        assert_same({"coursekit.keras": mine(x)}, ours(torch.tensor(x)))
+@DTYPE
+@pytest.mark.parametrize("name, sizes", [("FeedForward", (D_MODEL, D_FF)), ("LearnedPositions", (QUERIES, D_MODEL))])
+def test_the_smaller_parts(dtype, name, sizes):
+    ours, fresh = (away_from_start(getattr(coursekit.torch, name)(*sizes), dtype) for _ in range(2))
+    mine, x = getattr(coursekit.keras, name)(*sizes, dtype=dtype), random(BATCH, QUERIES, D_MODEL, dtype=dtype)
+    assert_copies_back_unchanged(ours, mine, fresh)
+    expected = run(ours, lambda layer, x: layer(x), x)
+    assert_same({"coursekit.keras": run(mine, lambda layer, x: layer(x), x)}, expected, TOLERANCE[dtype])

@@ -87,6 +87,18 @@ def test_from_keras_to_torch_and_back_is_exact(attention, wiring):
         np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_every_floating_point_type_is_copied_exactly(dtype):
+    ours, fresh = (coursekit.torch.MultiHeadAttention(6, 3).to(getattr(torch, dtype)) for _ in range(2))
+    mine = coursekit.keras.MultiHeadAttention(6, 3, dtype=dtype)
+    weights.copy(ours, mine)
+    kernel = np.float64(mine.query_projection.kernel)
+    np.testing.assert_array_equal(kernel.T, ours.query_projection.weight.detach().double())
+    weights.copy(mine, fresh)
+    for before, after in zip(ours.parameters(), fresh.parameters()):
+        assert after.dtype == getattr(torch, dtype) and torch.equal(before, after)
+
+
 def test_both_biases_of_a_torch_lstm_reach_keras_and_come_back_as_one():
     source, target = seq2seq(coursekit.torch), seq2seq(coursekit.keras)
     weights.copy(source, target)
