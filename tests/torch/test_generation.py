@@ -219,6 +219,39 @@ def test_beams_equal_transformers(beams, end, penalty, mask):
             assert tokens == padded[:len(tokens)] and (len(tokens) == 6 or tokens[-1] == end)
 
 
+def to_the_limit(model, prompt, beams, steps, end, penalty):
+    """A narrow search of one row with plain lists, which looks at every candidate and never stops early."""
+    going_on, finished = [([], 0.0)], []
+    for step in range(1, steps + 1):
+        candidates = []
+        for tokens, log_p in going_on:
+            following = model(torch.cat([prompt, torch.tensor([tokens], dtype=torch.long)], 1))[0, -1].log_softmax(-1)
+            candidates += [([*tokens, token], log_p + more) for token, more in enumerate(following.tolist())]
+        candidates.sort(key=lambda candidate: -candidate[1])
+        finished += [(tokens, log_p / step ** penalty) for tokens, log_p in candidates[:beams]
+                     if tokens[-1] == end or step == steps]
+        going_on = [candidate for candidate in candidates if candidate[0][-1] != end][:beams]
+    return sorted(finished, key=lambda candidate: -candidate[1])[:beams]
+
+
+@PENALTIES
+@pytest.mark.parametrize("beams", [1, 2, 3, 6])
+def test_narrow_beams_equal_a_search_that_goes_to_the_limit(beams, penalty):
+    prompt, generator, ended_early = torch.tensor([[0], [1], [3]]), torch.Generator().manual_seed(2), 0
+    for _ in range(12):
+        # By place and last token: by last token alone, some sequences would be equally probable.
+        logits, asked = 2 * torch.randn(8, 4, 4, generator=generator, dtype=torch.float64), []
+
+        def model(tokens):
+            asked.append(tokens.shape[1])
+            return logits[torch.arange(tokens.shape[1]), tokens]
+        found = beam_search(model, prompt, beams=beams, max_new_tokens=7, end=2, length_penalty=penalty)
+        ended_early += len(asked) < 7
+        for row in range(3):
+            assert_same(found[row], to_the_limit(model, prompt[row:row + 1], beams, 7, 2, penalty))
+    assert penalty != 0 or beams > 3 or ended_early, "some must end early, or the test does not show that it may"
+
+
 @pytest.mark.parametrize("end", [None, 2, 9])
 def test_one_beam_is_greedy(end):
     model = language_model()
@@ -269,14 +302,15 @@ def test_impossible_tokens_are_never_written():
     assert [(tokens, math.exp(score)) for tokens, score in found] == [([1, 2], 0.5), ([1, 0, 1], 0.5)]
 
 
-def test_search_stops_when_nothing_better_can_come():
+@pytest.mark.parametrize("row, beams", [([0.05, 0.05, 0.9], 1), ([0, 0, 1.0], 3)], ids=["better", "nothing goes on"])
+def test_search_stops_when_nothing_better_can_come(row, beams):
     asked = []
 
     def ending(tokens):
         asked.append(tokens.shape[1])
-        return table([0.05, 0.05, 0.9], [0.05, 0.05, 0.9], [0.05, 0.05, 0.9])(tokens)
-    beam_search(ending, torch.tensor([[0]]), beams=1, max_new_tokens=50, end=2, length_penalty=0.0)
-    assert asked == [1]
+        return table(row, row, row)(tokens)
+    (*found,), = beam_search(ending, torch.tensor([[0]]), beams=beams, max_new_tokens=50, end=2, length_penalty=0.0)
+    assert asked == [1] and [tokens for tokens, _ in found] == [[2]]
 
 
 @pytest.mark.parametrize("write", [
