@@ -274,8 +274,8 @@ task = Exercise(
     "mask is True. What is masked has weight 0, the rest shares the 1, and a query that may attend to nothing gets a "
     "context of zeros.",
     difficulty=3, minutes=15, points=3, framework="torch",
-    sizes=(dict(batch=1, queries=2, keys=3, d_head=4, d_value=5), dict(batch=2, queries=3, keys=5, d_head=4, d_value=2),
-           dict(batch=3, queries=6, keys=4, d_head=2, d_value=3), dict(batch=2, queries=4, keys=4, d_head=3, d_value=5)),
+    sizes=(dict(batch=1, queries=2, keys=3, d_head=4, d_value=5), dict(batch=2, queries=3, keys=5, d_head=4, d_value=6),
+           dict(batch=3, queries=6, keys=4, d_head=2, d_value=5), dict(batch=2, queries=4, keys=4, d_head=3, d_value=5)),
     returns={"context": ("batch", "queries", "d_value")},
     withhold=(*READY_MADE, "coursekit.torch.attention.masked_softmax", "coursekit.keras.attention.masked_softmax"),
     hints=(
@@ -407,7 +407,7 @@ task = Exercise(
     "before it; the scores are scaled.",
     difficulty=4, minutes=20, points=4, kind="class",
     sizes=(dict(batch=1, length=3, d_model=4, d_head=2), dict(batch=2, length=5, d_model=3, d_head=4),
-           dict(batch=3, length=4, d_model=4, d_head=3)),
+           dict(batch=4, length=2, d_model=5, d_head=3)),
     returns={"context": ("batch", "length", "d_head")},
     withhold=(*READY_MADE, "coursekit.torch.causal_mask", "coursekit.keras.causal_mask",
               "coursekit.torch.attention.causal_mask", "coursekit.keras.attention.causal_mask"),
