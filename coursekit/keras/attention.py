@@ -49,8 +49,7 @@ class Attention(keras.layers.Layer):
         mask = values_mask if mask is None else mask
         if mask is not None:
             expect("mask", mask.shape, batch=(batch, "values"), length=(length, "values"))
-            if keras.backend.standardize_dtype(mask.dtype) != "bool":
-                raise ValueError(f"mask has dtype {mask.dtype}, expected bool (True = may attend)")
+            expect_boolean(mask)
         context, weights = self.attend(query, self.keys(values), values, mask)
         return (context, weights) if return_weights else context
 
@@ -189,12 +188,17 @@ def outer_axes(query):
 
 def expect_mask(mask, **axes):
     """Raise `ValueError` unless the mask is boolean and has these axes, or the last of them: all but keys may be 1."""
-    if keras.backend.standardize_dtype(mask.dtype) != "bool":
-        raise ValueError(f"mask has dtype {mask.dtype}, expected bool (True = may attend)")
+    expect_boolean(mask)
     if 2 <= len(mask.shape) < len(axes):
         axes = dict(list(axes.items())[-len(mask.shape):])
     broadcast = {axis for axis, size in zip(axes, mask.shape) if size == 1 and axis != "keys"}
     expect("mask", mask.shape, **{axis: None if axis in broadcast else size for axis, size in axes.items()})
+
+
+def expect_boolean(mask):
+    dtype = keras.backend.standardize_dtype(mask.dtype)
+    if dtype != "bool":
+        raise ValueError(f"mask has dtype {dtype}, expected bool (True = may attend)")
 
 
 def expect_probability(name, value):

@@ -91,12 +91,22 @@ class LearnedPositions(keras.layers.Layer):
 
 
 def rows_for(x, table):
-    """The first rows of a table of positions, as many as x (batch, length, d_model) is long."""
+    """The first rows of a table of positions, as many as x (batch, length, d_model) is long.
+
+    A graph that learns the length when it runs raises TensorFlow's `InvalidArgumentError` then for one beyond the rows.
+    """
     max_length, d_model = table.shape
     expect("x", x.shape, batch=None, length=None, d_model=d_model)
-    if x.shape[1] is not None and x.shape[1] > max_length:
-        raise ValueError(f"x has length {x.shape[1]}, expected at most max_length, which is {max_length}")
-    return table[:ops.shape(x)[1]]
+    length = ops.shape(x)[1]
+    if ops.is_tensor(length):  # a graph of TensorFlow that learns the length when it runs
+        import tensorflow as tf
+
+        message = f"x is longer than max_length, which is {max_length}"
+        with tf.control_dependencies([tf.debugging.assert_less_equal(length, max_length, message)]):
+            length = tf.identity(length)
+    elif length is not None and length > max_length:
+        raise ValueError(f"x has length {length}, expected at most max_length, which is {max_length}")
+    return table[:length]
 
 
 def rotary(x, positions=None):

@@ -25,7 +25,7 @@ class FeedForward(keras.layers.Layer):
 
     `activation` is "relu" or "gelu" (exact, by erf, as in BERT); `dropout` of the d_ff units is in training only.
     Shapes: x (batch, length, d_model) or with any axes before the last; the output has the shape of x.
-    Raises `ValueError` for sizes below 1 or an unknown activation.
+    Raises `ValueError` for sizes below 1, an unknown activation, or an x that is not d_model wide.
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.3; Hendrycks and Gimpel 2016, Gaussian Error
     Linear Units.
     """
@@ -45,6 +45,7 @@ class FeedForward(keras.layers.Layer):
         self.contract.build((None, self.d_ff))
 
     def call(self, x):
+        expect("x", x.shape[-1:], d_model=self.d_model)
         return self.contract(self.dropout(ACTIVATIONS[self.activation](self.expand(x))))
 
     def get_config(self):

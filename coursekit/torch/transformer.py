@@ -19,7 +19,7 @@ class FeedForward(nn.Module):
     `activation` is "relu", "gelu" (exact, by erf, as in BERT) or "gelu_tanh" (the approximation by tanh, as in GPT-2);
     `dropout` of the d_ff units is in training only.
     Shapes: x (batch, length, d_model) or with any axes before the last; the output has the shape of x.
-    Raises `ValueError` for sizes below 1 or an unknown activation.
+    Raises `ValueError` for sizes below 1, an unknown activation, or an x that is not d_model wide.
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.3; Hendrycks and Gimpel 2016, Gaussian Error
     Linear Units.
     """
@@ -35,6 +35,7 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x):
+        expect("x", x.shape[-1:], d_model=self.expand.in_features)
         return self.contract(self.dropout(ACTIVATIONS[self.activation](self.expand(x))))
 
 

@@ -62,7 +62,8 @@ def test_compiled_models_are_looked_at_as_well():
             call()
     assert not tf.config.functions_run_eagerly()
     calls[3]()
-    with report_nan(model), pytest.raises(ValueError, match=r"stack/encoder_layer\w*/multi_head_attention\w*/dense\w* "):
+    name = r"stack/encoder_layer\w*/multi_head_attention\w*/dense\w* \(Dense\): inputs is nan"
+    with report_nan(model), pytest.raises(ValueError, match=name):
         model.predict(x(), verbose=0)
     assert np.isnan(model.predict(x(), verbose=0)).all()
 

@@ -208,6 +208,33 @@ def test_saved_and_loaded_it_gives_the_same(tmp_path):
     np.testing.assert_allclose(model(values)[0], layer(*values[:2], mask=values[2]), atol=1e-5)
 
 
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_no_rows_and_no_keys(return_weights):
+    layer = make(dtype="float64")
+    for batch, queries, keys in ((0, QUERIES, KEYS), (BATCH, 0, KEYS), (BATCH, QUERIES, 0)):
+        query, memory = random(batch, queries, D_MODEL), random(batch, keys, D_MODEL)
+        for mask in (None, np.ones((batch, queries, keys), bool)):
+            output = layer(query, memory, mask=mask, return_weights=return_weights)
+            output, attended = output if return_weights else (output, random(batch, HEADS, queries, keys))
+            assert output.shape == query.shape and attended.shape == (batch, HEADS, queries, keys)
+            if not keys:  # the context is zero, and the bias of the last projection is what is left
+                np.testing.assert_array_equal(output, np.broadcast_to(layer.output_projection.bias, output.shape))
+
+
+@pytest.mark.parametrize("mask", [
+    np.ones((5, 5), "uint8"), np.ones((5, 5), "int32"), np.ones((2, 5, 5), "int64"), np.ones((2, 3, 5, 5), "float16"),
+    np.ones((1, 5), "float64"), np.where(np.tri(5), 0, -np.inf).astype("float32")], ids=lambda mask: str(mask.dtype))
+def test_masks_of_every_other_dtype_are_refused(mask):
+    with pytest.raises(ValueError) as error:
+        scaled_dot_product_attention(*[random(2, 3, 5, 4)] * 3, mask)
+    assert str(error.value) == f"mask has dtype {mask.dtype}, expected bool (True = may attend)"
+    dtype = mask.dtype if mask.dtype.kind in "iu" else "float32"  # Keras casts all that is real to the layer's
+    for tensor in (mask, tf.constant(mask)):
+        with pytest.raises(ValueError) as error:
+            make()(random(2, 5, 12), mask=tensor)
+        assert f"mask has dtype {dtype}, expected bool (True = may attend)" in str(error.value)
+
+
 def x(*shape):
     return np.zeros(shape, "float32")
 
@@ -223,7 +250,12 @@ def x(*shape):
     (lambda layer: layer(x(2, 5, 12), mask=np.ones((2, 4, 5, 5), bool)), "mask has heads 4, "),
     (lambda layer: layer(x(2, 5, 12), mask=np.ones(5, bool)),
      "mask has shape (5,), expected the 4 axes (batch, heads, queries, keys)"),
-    (lambda layer: layer(x(2, 5, 12), mask=x(5, 5)), "expected bool (True = may attend)"),
+    (lambda layer: layer(x(2, 5, 12), mask=np.ones((1, 2, 3, 5, 5), bool)),
+     "mask has shape (1, 2, 3, 5, 5), expected the 4 axes (batch, heads, queries, keys)"),
+    (lambda layer: layer(x(2, 5, 12), x(2, 7, 12), mask=np.ones((5, 6), bool)), "mask has keys 6, key has 7"),
+    (lambda layer: layer(x(2, 5, 12), x(2, 7, 12), mask=np.ones((7, 5), bool)), "mask has queries 7, query has 5"),
+    (lambda layer: layer(x(2, 5, 12), mask=np.ones((2, 5, 1), bool)), "mask has keys 1, key has 5"),
+    (lambda layer: layer(x(2, 5, 12), mask=np.ones((2, 2, 5, 5), bool)), "mask has heads 2, "),
     (lambda layer: layer(keras.layers.Embedding(3, 12, mask_zero=True)(np.ones((2, 5))), mask=np.ones((5, 6), bool)),
      "mask has keys 6, key has 5"),
     (lambda layer: MultiHeadAttention(10, 3), "d_model is 10, expected a multiple of n_heads, which is 3"),
@@ -232,6 +264,12 @@ def x(*shape):
     (lambda layer: MultiHeadAttention(12, 3, dropout=1.5), "dropout is 1.5, expected a probability from 0 to 1"),
     (lambda layer: scaled_dot_product_attention(x(5), x(5), x(5)), "query has shape (5,), expected the 4 axes"),
     (lambda layer: scaled_dot_product_attention(x(5, 4), x(7, 3), x(7, 6)), "key has d_head 3, query has 4"),
+    (lambda layer: scaled_dot_product_attention(*[x(5, 4)] * 3, np.ones((1, 5, 5), bool)),
+     "mask has shape (1, 5, 5), expected the 2 axes (queries, keys)"),
+    (lambda layer: scaled_dot_product_attention(*[x(2, 3, 5, 4)] * 3, np.ones((2, 5, 5), bool)),
+     "mask has heads 2, query has 3"),
+    (lambda layer: scaled_dot_product_attention(*[x(5, 4)] * 3, dropout=-1), "dropout is -1, expected a probability"),
+    (lambda layer: padding_mask([]), "expected whole numbers, one for each row of a batch"),
     (lambda layer: scaled_dot_product_attention(x(5, 4), x(7, 4), x(6, 6)), "value has keys 6, key has 7"),
     (lambda layer: causal_mask(-1), "length is -1, expected a whole number of at least 0"),
     (lambda layer: padding_mask([3, 5], 4), "lengths has 3 to 5, expected 0 to 4"),

@@ -53,6 +53,14 @@ def test_encoding_is_added(dtype, tolerance):
     np.testing.assert_allclose(np.float64(output), x + reference.sinusoidal_positions(LENGTH, D_HEAD), atol=tolerance)
 
 
+def test_the_table_is_computed_once_for_all_calls(monkeypatch):
+    encoding = PositionalEncoding(D_HEAD, MAX_LENGTH)
+    monkeypatch.setattr("coursekit.keras.position.waves", None)  # a second computation would fail
+    for length in (LENGTH, MAX_LENGTH):
+        expected = reference.sinusoidal_positions(length, D_HEAD)
+        np.testing.assert_allclose(encoding(random(BATCH, length, D_HEAD) * 0)[1], expected, atol=1e-7)
+
+
 def test_dropout_follows_the_sum_in_training_only():
     x, encoding = random(200, LENGTH, D_HEAD), PositionalEncoding(D_HEAD, MAX_LENGTH, dropout=0.4)
     total, output = np.asarray(encoding(x)), np.asarray(encoding(x, training=True))
@@ -79,6 +87,19 @@ def test_both_take_any_length_in_a_saved_model_and_carry_the_mask(tmp_path):
         np.testing.assert_array_equal(loaded(ids), model(ids))
         np.testing.assert_array_equal(model(ids)._keras_mask, ids > 0)
     assert model.predict(np.ones((2, 4), "int32"), verbose=0).shape == (2, 4, D_HEAD)
+
+
+@pytest.mark.parametrize("layer", [PositionalEncoding(D_HEAD, MAX_LENGTH), LearnedPositions(MAX_LENGTH, D_HEAD)])
+def test_a_model_of_any_length_refuses_one_that_is_too_long(layer):
+    x = keras.Input((None, D_HEAD))
+    model = keras.Model(x, layer(x))
+    for call in (model, lambda x: model.predict(x, verbose=0)):
+        with pytest.raises(ValueError, match="x has length 8, expected at most max_length, which is 7"):
+            call(random(2, MAX_LENGTH + 1, D_HEAD))
+    for length in (MAX_LENGTH, MAX_LENGTH - 1):  # from the second length on, Keras's graph is of any length
+        assert model.predict(random(2, length, D_HEAD), verbose=0).shape == (2, length, D_HEAD)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="x is longer than max_length, which is 7"):
+        model.predict(random(2, MAX_LENGTH + 1, D_HEAD), verbose=0)
 
 
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-6), ("float64", 1e-12), ("float16", 2e-3)])

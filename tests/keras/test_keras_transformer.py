@@ -128,6 +128,15 @@ def test_trains_saves_and_loads(tmp_path):
         np.testing.assert_array_equal(loaded(tokens), model(tokens))
 
 
+@NORM_FIRST
+@pytest.mark.parametrize("batch, length", [(0, 5), (2, 0)])
+def test_nothing_in_and_nothing_out(norm_first, batch, length):
+    stack, x = Encoder(2, D_MODEL, HEADS, D_FF, norm_first=norm_first), random(batch, length, D_MODEL)
+    output, all_weights = stack(x, return_weights=True)
+    assert output.shape == stack(x).shape == (batch, length, D_MODEL)
+    assert all_weights[1].shape == (batch, HEADS, length, length)
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_stays_close_and_finite(policy):
     exact, half = (away_from_start(Encoder(2, D_MODEL, HEADS, D_FF, norm_first=True, dtype=dtype))
@@ -148,7 +157,9 @@ def test_half_precision_stays_close_and_finite(policy):
     (lambda: EncoderLayer(12, 3, 7)(random(5, 12)),
      "x has shape (5, 12), expected the 3 axes (batch, length, d_model)"),
     (lambda: EncoderLayer(12, 3, 7)(random(2, 5, 12), mask=padding_mask([4, 6])), "mask has keys 6, key has 5"),
-    (lambda: Encoder(2, 12, 3, 7)(random(2, 5, 12), mask=random(5, 5)), "expected bool (True = may attend)"),
+    (lambda: Encoder(2, 12, 3, 7)(random(2, 5, 12), mask=random(5, 5)), "mask has dtype float32, expected bool (True"),
+    (lambda: Encoder(2, 12, 3, 7)(random(2, 5, 12), mask=np.ones((2, 5), bool)), "mask has queries 2, query has 5"),
+    (lambda: FeedForward(12, 7)(random(2, 5, 8)), "x has d_model 8, expected 12"),
     (lambda: Encoder(0, 12, 3, 7), "n_layers is 0, expected a whole number of at least 1"),
     (lambda: Encoder(2, 12, 5, 7), "d_model is 12, expected a multiple of n_heads, which is 5"),
     (lambda: FeedForward(0, 7), "d_model is 0, expected a whole number of at least 1"),

@@ -28,7 +28,8 @@ def broken():
 @pytest.mark.parametrize("argument", ["query", "key", "value"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_every_argument_by_place_and_by_name(number, argument, dtype):
-    layer, inputs = MultiHeadAttention(D_MODEL, HEADS).to(dtype), dict.fromkeys(("query", "key", "value"), x().to(dtype))
+    layer = MultiHeadAttention(D_MODEL, HEADS).to(dtype)
+    inputs = dict.fromkeys(("query", "key", "value"), x().to(dtype))
     inputs[argument] = x(float(number)).to(dtype)
     message = f"MultiHeadAttention: {argument} is {number} at batch 1, position 3, unit 0, the first of 1 out of 120 "
     for call in (lambda: layer(*inputs.values()), lambda: layer(**inputs)):

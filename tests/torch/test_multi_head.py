@@ -331,6 +331,31 @@ def test_fully_masked_rows_on_a_gpu(dtype, return_weights):
     assert all(tensor.grad.isfinite().all() and not tensor.grad[0].any() for tensor in (query, key, value))
 
 
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_no_rows_and_no_keys(return_weights):
+    attention = layer()
+    for batch, queries, keys in ((0, QUERIES, KEYS), (BATCH, 0, KEYS), (BATCH, QUERIES, 0)):
+        x, memory = random(batch, queries, D_MODEL), random(batch, keys, D_MODEL)
+        for mask in (None, torch.ones(batch, queries, keys, dtype=torch.bool)):
+            output = attention(x, memory, mask=mask, return_weights=return_weights)
+            output, weights = output if return_weights else (output, random(batch, HEADS, queries, keys))
+            assert output.shape == x.shape and weights.shape == (batch, HEADS, queries, keys)
+            # without keys the context is zero, and the bias of the last projection is what is left
+            assert keys or torch.equal(output, attention.output_projection.bias.expand(batch, queries, -1))
+
+
+@pytest.mark.parametrize("mask", [
+    torch.ones(5, 5, dtype=torch.uint8), torch.ones(5, 5, dtype=torch.int32), torch.ones(2, 5, 5, dtype=torch.int64),
+    torch.ones(2, 3, 5, 5, dtype=torch.float16), torch.ones(5, 5, dtype=torch.bfloat16), torch.ones(1, 5).double(),
+    torch.nn.Transformer.generate_square_subsequent_mask(5)], ids=lambda mask: str(mask.dtype))
+def test_masks_of_every_other_dtype_are_refused(mask):
+    for call in (lambda: layer()(random(2, 5, 12), mask=mask),
+                 lambda: scaled_dot_product_attention(*[random(2, 3, 5, 4)] * 3, mask)):
+        with pytest.raises(ValueError) as error:
+            call()
+        assert str(error.value) == f"mask has dtype {mask.dtype}, expected torch.bool (True = may attend)"
+
+
 def zeros(*shape):
     return torch.zeros(*shape)
 

@@ -46,6 +46,9 @@ def test_computed_once_and_a_caller_cannot_change_it(monkeypatch):
     assert torch.equal(again, kept)
     again += 1
     assert torch.equal(sinusoidal_positions(31, 8), kept)
+    for other in (dict(length=32, d_model=8), dict(length=31, d_model=6), dict(length=31, d_model=8, device="meta")):
+        with pytest.raises(TypeError, match="not callable"):  # each length, width and device has a table of its own
+            sinusoidal_positions(**other)
 
 
 def test_a_table_first_asked_for_in_inference_mode_serves_training():

@@ -167,6 +167,15 @@ def test_fully_padded_rows_stay_finite(norm_first):
 
 
 @NORM_FIRST
+@pytest.mark.parametrize("batch, length", [(0, 5), (2, 0)])
+def test_nothing_in_and_nothing_out(norm_first, batch, length):
+    stack = Encoder(2, D_MODEL, HEADS, D_FF, norm_first=norm_first)
+    output, weights = stack(torch.zeros(batch, length, D_MODEL), return_weights=True)
+    assert output.shape == stack(torch.zeros(batch, length, D_MODEL)).shape == (batch, length, D_MODEL)
+    assert weights[1].shape == (batch, HEADS, length, length)
+
+
+@NORM_FIRST
 def test_half_precision(norm_first):
     exact = away_from_start(Encoder(2, D_MODEL, HEADS, D_FF, norm_first=norm_first), torch.float32)
     x, mask = random(BATCH, LENGTH, D_MODEL, dtype=torch.float32), padding_mask([3, 5])
@@ -188,6 +197,9 @@ def test_half_precision(norm_first):
     (lambda: EncoderLayer(12, 3, 7)(torch.zeros(2, 5, 12), padding_mask([4, 6])), "mask has keys 6, key has 5"),
     (lambda: Encoder(0, 12, 3, 7), "n_layers is 0, expected a whole number of at least 1"),
     (lambda: Encoder(2, 12, 5, 7), "d_model is 12, expected a multiple of n_heads, which is 5"),
+    (lambda: Encoder(2, 12, 3, 7)(torch.zeros(2, 5, 12), torch.ones(5, 5)), "mask has dtype torch.float32, expected"),
+    (lambda: Encoder(2, 12, 3, 7)(torch.zeros(2, 5, 12), torch.ones(2, 5, dtype=torch.bool)), "mask has queries 2, "),
+    (lambda: FeedForward(12, 7)(torch.zeros(2, 5, 8)), "x has d_model 8, expected 12"),
     (lambda: FeedForward(0, 7), "d_model is 0, expected a whole number of at least 1"),
 ])
 def test_wrong_input(call, message):
