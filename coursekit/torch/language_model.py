@@ -15,8 +15,8 @@ class KVCache:
         logits = model(prompt, cache=cache)            # reads the prompt
         logits = model(next_token, cache=cache)        # reads one token, which attends to all
 
-    `length` is the number of tokens read, with padding; `mask` (batch, length) says which of them are tokens.
-    It grows by copying, which costs as little beside attention as looking at every key once.
+    `length` is the number of tokens read, with padding; `mask` (batch, length) says which of them are tokens. Growing
+    copies what is there: about one more look at every key, little beside the rest of a step.
     """
 
     def __init__(self):

@@ -15,9 +15,9 @@ class TranslationModel(nn.Module):
 
     x = dropout(√d_model E[tokens] + PE);   output = Transformer(x_source, x_target);   logits = output E_targetᵀ
 
-    Source and target have an embedding each, and the target's is the output matrix as well. `padding` is the id that
-    fills rows up, in both: padding of the source is not attended to, and padding at the end of the target does not
-    change what comes before it.
+    Source and target have an embedding each, and the target's is the output matrix as well. Layers are pre-norm unless
+    `norm_first` is False, as in the paper. `padding` is the id that fills rows up, in both: padding of the source is
+    not attended to, and padding at the end of the target does not change what comes before it.
     Shapes: source (batch, source) and target (batch, length), whole numbers. Returns logits (batch, length,
     target_vocab_size), or (logits, (encoder's weights, decoder's weights)) with `return_weights=True`.
     Raises `ValueError` for ids outside their vocabulary and for rows that are empty or longer than `max_length`.
@@ -49,12 +49,14 @@ class TranslationModel(nn.Module):
         """The model as a function of the target alone, target → logits, for `greedy`, `sample` and `beam_search`.
 
         The source (batch, source) is read once. A target may have several rows for each row of the source, one after
-        the other, as the beams of a search are.
+        the other, as the beams of a search are; `ValueError` where it has not as many for each.
         """
         source_x, source_mask = self.read_source(source)
         memory = self.transformer.encoder(source_x, source_mask)
 
         def logits(target):
+            if len(target) < len(source) or len(target) % len(source):
+                raise ValueError(f"target has batch {len(target)}, expected a multiple of source's, {len(source)}")
             beams = len(target) // len(source)
             target_x, mask = self.read_target(target)
             output = self.transformer.decoder(target_x, memory.repeat_interleave(beams, 0), mask,
