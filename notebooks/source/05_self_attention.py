@@ -720,7 +720,7 @@ for function in (with_infinity, ct.scaled_dot_product_attention):
 
 # %% [markdown]
 # The whole gradient of the values is lost, though the row had weight zero in the loss. On its way back, zero meets the row's
-# weights, and $0 \cdot \text{NaN}$ is NaN. After one update every parameter is NaN.
+# weights, and $0 \cdot \text{NaN}$ is NaN. One update carries it into the parameters, and the next pass from there into everything.
 #
 # In this course such a row gets zero weights and a zero context. What do others do? This is not compared with what is stored, since it
 # may change with the next release:
@@ -948,7 +948,7 @@ for name, losses in by_place.items():
 # answers are among the inputs as well. No split into training and test can find this mistake. The last place gives it
 # away: the answer to place 16 is word 17, which is not among the inputs, and there the model is no better than the floor.
 #
-# Where does it look? Its weights on one window say it:
+# Where does it look? Its weights on one window show it:
 
 # %%
 window = test[0][:1]
@@ -1000,7 +1000,7 @@ for name, model in models.items():
           f"at most 0.1: {right <= 0.1}")
 
 # %% [markdown]
-# The cheat has learned nothing about language. It was never asked to. The same over three seeds, by `benchmarks/causal_leak.py`:
+# The cheat has learned nothing about the grammar. It hardly ever had to. The same over three seeds, by `benchmarks/causal_leak.py`:
 
 # %%
 results.stored_table("causal_leak")
