@@ -117,30 +117,32 @@ def beam_search(model, prompt, mask=None, *, beams, max_new_tokens, end=None, le
     scores[:, 0] = 0.0
     finished = [[] for _ in range(batch)]
     for step in range(1, max_new_tokens + 1):
-        log_p = next_logits(model, tokens, mask, end, cache).log_softmax(-1)
+        log_p = next_logits(model, tokens, mask, end, cache).log_softmax(-1).unflatten(0, (batch, beams))
         vocab_size = log_p.shape[-1]
-        candidates = (scores.unsqueeze(-1) + log_p.unflatten(0, (batch, beams))).flatten(1)
-        # Each beginning has one candidate that ends, so that among the best 2 · beams at least `beams` go on.
+        # The best candidates. Each beginning has one that ends, so that among twice as many at least `beams` go on.
+        candidates = (scores.unsqueeze(-1) + log_p).flatten(1)
         best, chosen = candidates.topk(min(2 * beams, candidates.shape[1]))
         rows, token = first_rows + chosen // vocab_size, chosen % vocab_size
+        written = torch.cat([tokens[rows], token.unsqueeze(-1)], dim=-1)  # (batch, 2 · beams, length + step)
         ends = torch.full_like(token, step == max_new_tokens, dtype=torch.bool)
         if end is not None:
             ends = ends | (token == end)
-        for row, place in ends[:, :beams].logical_and(best[:, :beams].isfinite()).nonzero().tolist():
-            written = [*tokens[rows[row, place], length:].tolist(), token[row, place].item()]
-            finished[row].append(Hypothesis(written, best[row, place].item() / step ** length_penalty))
+
+        for row, place in (ends & best.isfinite())[:, :beams].nonzero().tolist():
+            score = best[row, place].item() / step ** length_penalty
+            finished[row].append(Hypothesis(written[row, place, length:].tolist(), score))
         finished = [sorted(row, key=lambda found: found.score, reverse=True)[:beams] for row in finished]
+
         scores, going_on = best.masked_fill(ends, float("-inf")).topk(beams)
         # log p only falls: what can still be reached is today's, divided for the length that suits it best.
         best_length = max_new_tokens if length_penalty > 0 else step + 1
-        attainable = (scores[:, 0] / best_length ** length_penalty).tolist()
+        reachable = (scores[:, 0] / best_length ** length_penalty).tolist()
         if all(score == float("-inf") or len(row) == beams and score <= row[-1].score
-               for score, row in zip(attainable, finished)):
+               for score, row in zip(reachable, finished)):
             break
-        rows = rows.gather(1, going_on).flatten()
-        tokens = torch.cat([tokens[rows], token.gather(1, going_on).view(-1, 1)], dim=1)
+        tokens = written.take_along_dim(going_on.unsqueeze(-1), dim=1).flatten(0, 1)
         if cache is not None:
-            cache.select(rows)
+            cache.select(rows.gather(1, going_on).flatten())
     return finished
 
 
