@@ -127,7 +127,8 @@ def scaled_dot_product_attention(query, key, value, mask=None, *, dropout=0.0, r
     or with the axes before them, where all but keys may be 1. `dropout` is the probability of leaving out a weight.
     Returns context (batch, heads, queries, d_value), or (context, weights (batch, heads, queries, keys)) with
     `return_weights=True`, the weights as they are before dropout. Without weights the fused kernel computes the same
-    and never holds them. A query that may attend to nothing has zero weights and zero context.
+    and never holds them, except with dropout on a CPU. A query that may attend to nothing has zero weights and zero
+    context.
     Raises `ValueError` where an axis does not fit, the mask is not boolean, or dropout is not from 0 to 1.
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.2.1; dropout of weights: the authors' code.
     """
