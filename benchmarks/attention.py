@@ -66,11 +66,10 @@ def torch_contestants(d_model, length):
                      "transformers' BERT": lambda: dense(bert(x)[0])}
 
 
-def keras_contestant(d_model, length, backward):
-    import keras
+def keras_contestant(layer, d_model, length, backward):
+    """A compiled function that runs a Keras layer on TensorFlow."""
     import tensorflow as tf
 
-    layer = keras.layers.MultiHeadAttention(HEADS, d_model // HEADS)
     x = tf.random.normal((BATCH, length, d_model))
     layer(x, x)
 
@@ -86,6 +85,8 @@ def keras_contestant(d_model, length, backward):
 
 
 def contestants(d_model, length, passes):
+    import keras
+
     modules, functions = torch_contestants(d_model, length)
     backward = passes == PASSES[1]
     modules.train(backward)  # nn.MultiheadAttention has a faster path outside training
@@ -100,7 +101,8 @@ def contestants(d_model, length, passes):
         return run
 
     return ({name: of(function) for name, function in functions.items()}
-            | {KERAS: keras_contestant(d_model, length, backward)} | products(d_model, length))
+            | {KERAS: keras_contestant(keras.layers.MultiHeadAttention(HEADS, d_model // HEADS), d_model, length, backward)}
+            | products(d_model, length))
 
 
 def products(d_model, length):
