@@ -182,7 +182,7 @@ def written_into_zeros(first, second, length):
     segments[n + 2:n + m + 3] += 1
     mask = np.zeros(length, bool)
     mask[:n + m + 3] = True
-    return [ids, segments, mask]
+    return ids, segments, mask
 
 
 @style("03.pair_input")
