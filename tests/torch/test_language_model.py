@@ -176,6 +176,8 @@ def test_dropout_is_in_training_only():
     assert torch.equal(model(TOKENS), model(TOKENS))
     model.train()
     assert not torch.isclose(model(TOKENS), model(TOKENS)).all()
+    model.encoder.eval()  # what is left is the dropout of the embeddings
+    assert not torch.isclose(model(TOKENS), model(TOKENS)).all()
 
 
 def test_half_precision():
