@@ -1,0 +1,518 @@
+"""Exercises of lecture 07: the Transformer layer."""
+
+import math
+
+import numpy as np
+
+from coursekit.exercises.exercise import Exercise
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Layer norm
+
+task = Exercise(
+    "07.layer_norm", "Layer norm",
+    "Write `normalise_tokens`: subtract from each token's vector its mean, divide by the root of its variance (the "
+    "mean of the squared deviations) plus epsilon, multiply by `scale` and add `shift`.",
+    difficulty=2, minutes=10, points=2,
+    sizes=(dict(batch=2, length=3, d_model=4, epsilon=0.25), dict(batch=3, length=2, d_model=5, epsilon=0.1),
+           dict(batch=4, length=6, d_model=3, epsilon=0.5)),
+    returns={"normalised": ("batch", "length", "d_model")},
+    withhold=("coursekit.reference.layer_norm", "torch.nn.LayerNorm", "torch.nn.functional.layer_norm",
+              "torch.layer_norm", "keras.layers.LayerNormalization", "keras.ops.layer_normalization"),
+    hints=(
+        "Each token has a mean of its own: the mean over the last axis, kept as an axis of length 1.",
+        "np.var divides by the number of values, which is what is asked for. torch.var divides by one less unless told "
+        "otherwise.",
+        "epsilon is added to the variance, and the root is taken of the sum.",
+    ),
+    explanation="Everything happens inside one vector, so neither the length of the sentence nor its neighbours in the "
+                "batch matter. epsilon keeps a vector of equal numbers from giving 0/0.",
+)
+
+
+@task.reference
+def normalise_tokens(x, scale, shift, epsilon):
+    """x (batch, length, d_model) normalised over its last axis, in the same shape; scale and shift (d_model,), epsilon
+    a number."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = (centred ** 2).mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(variance + epsilon) * scale + shift
+
+
+@task.draw
+def draw(rng, batch, length, d_model, epsilon):
+    return {"x": rng.normal(1.0, 0.8, size=(batch, length, d_model)), "scale": rng.uniform(0.5, 2.0, size=d_model),
+            "shift": rng.normal(size=d_model), "epsilon": epsilon}
+
+
+def normalised_over(axis, x, scale, shift, epsilon):
+    variance = x.var(axis=axis, keepdims=True)
+    return (x - x.mean(axis=axis, keepdims=True)) / np.sqrt(variance + epsilon) * scale + shift
+
+
+@task.misconception
+def unbiased_variance(x, scale, shift, epsilon):
+    """Your variance divides by n − 1, as torch.var and torch.std do by default. Layer norm divides by n, the number of
+    units."""
+    variance = x.var(axis=-1, keepdims=True, ddof=1)
+    return (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(variance + epsilon) * scale + shift
+
+
+@task.misconception
+def epsilon_outside_the_root(x, scale, shift, epsilon):
+    """You add epsilon to the standard deviation. It belongs inside the root, to the variance."""
+    deviation = x.std(axis=-1, keepdims=True)
+    return (x - x.mean(axis=-1, keepdims=True)) / (deviation + epsilon) * scale + shift
+
+
+@task.misconception
+def epsilon_forgotten(x, scale, shift, epsilon):
+    """epsilon has no say in your result. A vector of equal numbers would give 0/0."""
+    return normalise_tokens(x, scale, shift, 0.0)
+
+
+@task.misconception
+def statistics_over_time(x, scale, shift, epsilon):
+    """Your mean runs over the tokens of a sentence. Each token is normalised by itself, over its units: the last axis.
+    Otherwise padding and later tokens would change the earlier ones."""
+    return normalised_over(1, x, scale, shift, epsilon)
+
+
+@task.misconception
+def statistics_over_the_batch(x, scale, shift, epsilon):
+    """Your mean runs over the sentences of a batch: that is batch norm. Layer norm uses one token's vector only: the
+    last axis."""
+    return normalised_over(0, x, scale, shift, epsilon)
+
+
+@task.misconception
+def one_mean_for_everything(x, scale, shift, epsilon):
+    """You take one mean and one variance of the whole array. Each token has its own: axis=-1, keepdims=True."""
+    return normalised_over(None, x, scale, shift, epsilon)
+
+
+@task.misconception
+def scale_and_shift_left_out(x, scale, shift, epsilon):
+    """You normalise and stop there. scale and shift (gamma and beta), which are learned, follow."""
+    return normalise_tokens(x, 1.0, 0.0, epsilon)
+
+
+@task.misconception
+def shift_before_scale(x, scale, shift, epsilon):
+    """You add shift and then multiply by scale. Scale first: shift is not scaled."""
+    return (normalise_tokens(x, 1.0, 0.0, epsilon) + shift) * scale
+
+
+@task.misconception
+def root_forgotten(x, scale, shift, epsilon):
+    """You divide by the variance. Divide by its root: otherwise doubling x would halve the result."""
+    return (x - x.mean(axis=-1, keepdims=True)) / (x.var(axis=-1, keepdims=True) + epsilon) * scale + shift
+
+
+@task.misconception
+def mean_not_subtracted(x, scale, shift, epsilon):
+    """Your mean is not subtracted from x: you divide x by its root mean square. That is RMSNorm, another norm."""
+    return x / np.sqrt((x ** 2).mean(axis=-1, keepdims=True) + epsilon) * scale + shift
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The feed-forward network
+
+task = Exercise(
+    "07.feed_forward", "The same network at every position",
+    "Write `position_wise`, the feed-forward network $W_2\\,\\text{relu}(W_1 x + b_1) + b_2$, applied to the vector of "
+    "each position.",
+    difficulty=2, minutes=10, points=2,
+    sizes=(dict(batch=2, length=5, d_model=3, d_ff=7), dict(batch=3, length=4, d_model=4, d_ff=6),
+           dict(batch=4, length=2, d_model=5, d_ff=8), dict(batch=2, length=3, d_model=6, d_ff=9)),
+    returns={"output": ("batch", "length", "d_model")},
+    withhold=("coursekit.reference.feed_forward", "coursekit.torch.FeedForward", "coursekit.keras.FeedForward"),
+    hints=(
+        "For one vector it is W1 @ vector. For vectors in the last axis of an array it is x @ W1.T.",
+        "The first layer gives d_ff units, relu keeps those above 0, and the second layer goes back to d_model.",
+    ),
+    explanation="A matrix product from the right acts on the last axis, so every position of every sentence goes "
+                "through the same two matrices, and no position sees another.",
+    equivalent={
+        "np.maximum(x @ W1.T + b1, 0) -> np.maximum(0, x @ W1.T + b1), in hidden = np.maximum(x @ W1.T + b1, 0)":
+            "The larger of two numbers does not depend on their order.",
+    },
+)
+
+
+@task.reference
+def position_wise(x, W1, b1, W2, b2):
+    """The output (batch, length, d_model) for x (batch, length, d_model), W1 (d_ff, d_model), b1 (d_ff,), W2 (d_model,
+    d_ff) and b2 (d_model,)."""
+    hidden = np.maximum(x @ W1.T + b1, 0)
+    return hidden @ W2.T + b2
+
+
+@task.draw
+def draw(rng, batch, length, d_model, d_ff):
+    return {"x": rng.normal(size=(batch, length, d_model)), "W1": 0.7 * rng.normal(size=(d_ff, d_model)),
+            "b1": 0.7 * rng.normal(size=d_ff), "W2": 0.7 * rng.normal(size=(d_model, d_ff)),
+            "b2": 0.7 * rng.normal(size=d_model)}
+
+
+@task.misconception
+def W_applied_along_time(x, W1, b1, W2, b2):
+    """W1 and W2 multiply the axis of time: they mix positions. That runs only where the length happens to equal
+    d_model. They act on the units, the last axis: x @ W1.T."""
+    hidden = np.maximum(W1 @ x + b1[:, None], 0)
+    return W2 @ hidden + b2[:, None]
+
+
+@task.misconception
+def activation_forgotten(x, W1, b1, W2, b2):
+    """There is no relu. Then W2 W1 is a single matrix of d_model × d_model numbers, and all of d_ff is wasted."""
+    return (x @ W1.T + b1) @ W2.T + b2
+
+
+@task.misconception
+def activation_after_the_second_layer(x, W1, b1, W2, b2):
+    """Your relu stands at the end. It belongs between the two layers; the output may be negative."""
+    return np.maximum((x @ W1.T + b1) @ W2.T + b2, 0)
+
+
+@task.misconception
+def activation_twice(x, W1, b1, W2, b2):
+    """A second relu stands at the end of yours. The output is added to x and must be able to lower it: no activation
+    there."""
+    return np.maximum(position_wise(x, W1, b1, W2, b2), 0)
+
+
+@task.misconception
+def first_bias_missing(x, W1, b1, W2, b2):
+    """b1 is missing. It decides from where on each unit of the hidden layer is active."""
+    return position_wise(x, W1, 0.0, W2, b2)
+
+
+@task.misconception
+def first_bias_after_the_activation(x, W1, b1, W2, b2):
+    """You add b1 after the relu. It belongs inside, where it moves the point from which a unit is active."""
+    return (np.maximum(x @ W1.T, 0) + b1) @ W2.T + b2
+
+
+@task.misconception
+def second_bias_missing(x, W1, b1, W2, b2):
+    """b2 is missing, the bias of the layer that goes back to d_model."""
+    return position_wise(x, W1, b1, W2, 0.0)
+
+
+@task.misconception
+def mean_of_the_positions(x, W1, b1, W2, b2):
+    """You feed the mean of all positions through the network, so that every position gets the same. Each position goes
+    through it on its own."""
+    return position_wise(np.broadcast_to(x.mean(axis=1, keepdims=True), x.shape), W1, b1, W2, b2)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# GELU
+
+task = Exercise(
+    "07.gelu", "The exact GELU",
+    "BERT's activation is $\\text{gelu}(x) = x\\,\\Phi(x)$, where $\\Phi(x) = (1 + \\text{erf}(x / \\sqrt 2)) / 2$ is "
+    "the share of a normal distribution below x. Write `exact_gelu`, by erf and not by one of the approximations. "
+    "`math.erf` takes one number at a time, `torch.erf` takes a tensor.",
+    difficulty=2, minutes=8, points=2,
+    sizes=(dict(batch=2, units=3), dict(batch=3, units=5), dict(batch=4, units=7)),
+    returns={"activated": ("batch", "units")},
+    withhold=("coursekit.reference.gelu", "coursekit.keras.transformer.gelu", "torch.nn.GELU",
+              "torch.nn.functional.gelu", "keras.activations.gelu", "keras.ops.gelu"),
+    hints=(
+        "np.vectorize(math.erf) makes a function of arrays.",
+        "x is multiplied by a number between 0 and 1 that grows with x: half at 0, nearly all at 3.",
+    ),
+    explanation="GELU lets a number through in proportion to how large it is among normally distributed ones. The tanh "
+                "formula differs from it by up to 0.0005; which one a model was trained with is part of the model.",
+)
+
+
+@task.reference
+def exact_gelu(x):
+    """gelu of x (batch, units), element by element, in the same shape."""
+    share_below = (1 + np.vectorize(math.erf)(x / np.sqrt(2))) / 2
+    return x * share_below
+
+
+@task.draw
+def draw(rng, batch, units):
+    x = rng.uniform(-2.5, 2.5, size=(batch, units))
+    x[0, 0] = rng.uniform(2.6, 2.8)  # where the approximation by tanh is farthest off
+    return {"x": x}
+
+
+@task.misconception
+def approximation_by_tanh(x):
+    """That is the approximation by tanh, which GPT-2 uses. It is off by up to 0.0005 in each number; BERT uses erf."""
+    return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))) / 2
+
+
+@task.misconception
+def approximation_by_sigmoid(x):
+    """That is x · sigmoid(1.702 x), the rough approximation, off by up to 0.02. Use erf."""
+    return x / (1 + np.exp(-1.702 * x))
+
+
+@task.misconception
+def silu(x):
+    """That is x · sigmoid(x), called SiLU or swish. GELU has the normal distribution in place of the sigmoid."""
+    return x / (1 + np.exp(-x))
+
+
+@task.misconception
+def relu(x):
+    """That is relu. GELU is smooth, and a little below 0 for negative x."""
+    return np.maximum(x, 0)
+
+
+@task.misconception
+def root_of_2_forgotten(x):
+    """Inside erf, x is divided by √2: erf is scaled so that its bell curve has variance 1/2."""
+    return x * (1 + np.vectorize(math.erf)(x)) / 2
+
+
+@task.misconception
+def half_forgotten(x):
+    """Your result is twice too large: 1 + erf runs from 0 to 2, so divide by 2."""
+    return 2 * exact_gelu(x)
+
+
+@task.misconception
+def x_not_multiplied(x):
+    """You return Φ(x), the share itself. GELU is x times that share."""
+    return (1 + np.vectorize(math.erf)(x / np.sqrt(2))) / 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Counting
+
+task = Exercise(
+    "07.layer_parameters", "One layer of BERT-large",
+    "BERT-large has layers with d_model 1024, 16 heads and d_ff 4096. How many numbers does one of them learn, biases "
+    "and norms included? Give `large_layer` that number.",
+    difficulty=2, minutes=8, points=2, kind="number",
+    hints=(
+        "Four parts: attention, its norm, the feed-forward network, its norm. The residual connections learn nothing.",
+        "Attention has four projections, 1024 × 1024 each, with a bias each. How often do the 16 heads enter?",
+        "The feed-forward network has two matrices of 1024 × 4096; one bias has 4096 numbers, the other 1024.",
+    ),
+    explanation="4 (D² + D) for attention, 2 D F + F + D for the feed-forward network, 2 · 2 D for the norms. With "
+                "F = 4 D that is 12 D² + 13 D, of which the feed-forward network has two thirds.",
+)
+
+
+@task.reference
+def large_layer():
+    D, F = 1024, 4096
+    attention = 4 * (D * D + D)
+    feed_forward = 2 * D * F + F + D
+    return attention + feed_forward + 2 * 2 * D
+
+
+@task.misconception
+def biases_left_out():
+    """The matrices and the norms are right; the biases are missing, one number for each output of each linear layer."""
+    return 12 * 1024 ** 2 + 4 * 1024
+
+
+@task.misconception
+def norms_left_out():
+    """The two norms are missing. Each has a scale and a shift of d_model numbers."""
+    return 12 * 1024 ** 2 + 9 * 1024
+
+
+@task.misconception
+def one_norm():
+    """You counted one norm. A layer has two: one for attention, one for the feed-forward network."""
+    return 12 * 1024 ** 2 + 11 * 1024
+
+
+@task.misconception
+def output_projection_forgotten():
+    """You counted three projections: query, key and value. The fourth recombines the heads."""
+    return 11 * 1024 ** 2 + 12 * 1024
+
+
+@task.misconception
+def every_head_of_full_width():
+    """You gave each of the 16 heads projections of full width. A head has 1024 / 16 = 64 units: all heads together
+    have one d_model × d_model matrix each for query, key and value."""
+    return 16 * 3 * (1024 ** 2 + 1024) + 1024 ** 2 + 1024 + 8 * 1024 ** 2 + 9 * 1024
+
+
+@task.misconception
+def second_matrix_forgotten():
+    """You counted the matrix to d_ff but not the one back to d_model."""
+    return 8 * 1024 ** 2 + 13 * 1024
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A choice
+
+task = Exercise(
+    "07.which_order", "Which order is this code?",
+    "A repository calls this its Transformer block:\n\n"
+    "```\ndef block(x):\n    h = norm_a(x)\n    x = x + attention(h, h, h)\n    h = norm_b(x)\n    return x + mlp(h)\n"
+    "```\n\nWhich order is it? Give `norm_order` the letter.",
+    difficulty=1, minutes=3, points=1, kind="choice",
+    options={
+        "a": ("Post-norm: norm_b stands after the first residual sum.",
+              "It does, but what it gives goes into the mlp only. In post-norm the sum itself is replaced by its "
+              "norm, and the next sum starts from that; here x stays as it was."),
+        "b": ("Pre-norm: each norm feeds a part only, and no sum is ever normalised.",
+              "Follow x: it is only added to. A stack of such blocks has one more norm at its very end."),
+        "c": ("Neither: the first norm is pre-norm, the second is post-norm.",
+              "Both do the same: a norm makes the input of a part, and the part's output is added to x itself."),
+        "d": ("It cannot be told without the weights.",
+              "The order is a matter of wiring. The weights of both orders have the same names and shapes, so the "
+              "weights alone would not tell."),
+    },
+    hints=("Follow x from top to bottom. Is it ever replaced by something that a norm gave?",
+           "In post-norm the last thing that a block does is a norm."),
+    explanation="x is only added to; each norm stands at the entrance of a part. That is pre-norm.",
+)
+
+
+@task.reference
+def norm_order():
+    return "b"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Both orders
+
+task = Exercise(
+    "07.both_orders", "One layer, both orders",
+    "Assemble a small layer in both orders. Its parts are\n\n"
+    "- attention with fixed weights: `mixing @ x`;\n"
+    "- a feed-forward network without biases: $W_2\\,\\text{relu}(W_1 x)$ at each position;\n"
+    "- a norm without scale and shift: $(x - \\text{mean}) / \\sqrt{\\text{variance} + 10^{-5}}$ over the last "
+    "axis.\n\n"
+    "Write `both_orders`: pre-norm if `norm_first` is true, post-norm otherwise. `coursekit.reference.layer_norm(x, 1, "
+    "0)` may serve as the norm.",
+    difficulty=3, minutes=15, points=3,
+    sizes=(dict(batch=2, length=3, d_model=5, d_ff=12, norm_first=False),
+           dict(batch=3, length=2, d_model=4, d_ff=9, norm_first=True),
+           dict(batch=3, length=4, d_model=6, d_ff=16, norm_first=False),
+           dict(batch=4, length=3, d_model=5, d_ff=8, norm_first=True)),
+    returns={"output": ("batch", "length", "d_model")},
+    hints=(
+        "Write the three parts as small functions first; then each order is two lines.",
+        "Post-norm: x = norm(x + part(x)), once for each part.",
+        "Pre-norm: x = x + part(norm(x)), once for each part. What is added to is x, not norm(x).",
+    ),
+    explanation="The parts are the same and so are their weights. What differs is where the sum goes: post-norm "
+                "normalises it, pre-norm hands it on as it is.",
+    equivalent={
+        "np.maximum(x @ W1.T, 0) -> np.maximum(0, x @ W1.T), in return np.maximum(x @ W1.T, 0) @ W2.T":
+            "The larger of two numbers does not depend on their order.",
+    },
+)
+
+
+@task.reference
+def both_orders(x, mixing, W1, W2, norm_first):
+    """The output (batch, length, d_model) of the layer for x (batch, length, d_model), mixing (length, length), W1
+    (d_ff, d_model), W2 (d_model, d_ff) and norm_first, True or False."""
+    def norm(x):
+        centred = x - x.mean(axis=-1, keepdims=True)
+        return centred / np.sqrt((centred ** 2).mean(axis=-1, keepdims=True) + 1e-5)
+
+    def feed_forward(x):
+        return np.maximum(x @ W1.T, 0) @ W2.T
+
+    if norm_first:
+        x = x + mixing @ norm(x)
+        return x + feed_forward(norm(x))
+    x = norm(x + mixing @ x)
+    return norm(x + feed_forward(x))
+
+
+@task.draw
+def draw(rng, batch, length, d_model, d_ff, norm_first):
+    powers = np.exp(rng.normal(size=(length, length)))
+    return {"x": rng.normal(0.5, 1.5, size=(batch, length, d_model)), "mixing": powers / powers.sum(1, keepdims=True),
+            "W1": 0.7 * rng.normal(size=(d_ff, d_model)), "W2": 0.7 * rng.normal(size=(d_model, d_ff)),
+            "norm_first": norm_first}
+
+
+def norm(x):
+    return (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
+
+
+def feed_forward(x, W1, W2):
+    return np.maximum(x @ W1.T, 0) @ W2.T
+
+
+@task.misconception
+def always_post_norm(x, mixing, W1, W2, norm_first):
+    """Your post-norm is right, and norm_first changes nothing. With it, each norm moves to the entrance of its part."""
+    return both_orders(x, mixing, W1, W2, False)
+
+
+@task.misconception
+def always_pre_norm(x, mixing, W1, W2, norm_first):
+    """Your pre-norm is right and is used in both cases. Without norm_first, the sum is normalised."""
+    return both_orders(x, mixing, W1, W2, True)
+
+
+@task.misconception
+def orders_swapped(x, mixing, W1, W2, norm_first):
+    """Both orders are right, each in the place of the other. norm_first means that the norm comes before the part."""
+    return both_orders(x, mixing, W1, W2, not norm_first)
+
+
+@task.misconception
+def residual_from_the_normalised_x(x, mixing, W1, W2, norm_first):
+    """In your pre-norm the residual is norm(x). Keep x itself: x + part(norm(x)). Otherwise nothing is carried through
+    the stack unchanged."""
+    if not norm_first:
+        return both_orders(x, mixing, W1, W2, False)
+    x = norm(x) + mixing @ norm(x)
+    return norm(x) + feed_forward(norm(x), W1, W2)
+
+
+@task.misconception
+def sum_not_normalised(x, mixing, W1, W2, norm_first):
+    """In your post-norm the norm is around the part alone: x + norm(part(x)). It belongs around the sum."""
+    if norm_first:
+        return both_orders(x, mixing, W1, W2, True)
+    x = x + norm(mixing @ x)
+    return x + norm(feed_forward(x, W1, W2))
+
+
+@task.misconception
+def first_residual_missing(x, mixing, W1, W2, norm_first):
+    """The residual connection around attention is missing: x is replaced by what attention gives."""
+    if norm_first:
+        x = mixing @ norm(x)
+        return x + feed_forward(norm(x), W1, W2)
+    x = norm(mixing @ x)
+    return norm(x + feed_forward(x, W1, W2))
+
+
+@task.misconception
+def second_residual_missing(x, mixing, W1, W2, norm_first):
+    """The residual connection around the feed-forward network is missing."""
+    if norm_first:
+        return feed_forward(norm(x + mixing @ norm(x)), W1, W2)
+    return norm(feed_forward(norm(x + mixing @ x), W1, W2))
+
+
+@task.misconception
+def second_residual_from_the_input(x, mixing, W1, W2, norm_first):
+    """Your second sum adds the layer's input. It adds what goes into the second half, which attention has changed
+    already."""
+    if norm_first:
+        return x + feed_forward(norm(x + mixing @ norm(x)), W1, W2)
+    return norm(x + feed_forward(norm(x + mixing @ x), W1, W2))
+
+
+@task.misconception
+def last_norm_in_every_layer(x, mixing, W1, W2, norm_first):
+    """Your pre-norm layer ends with one more norm. That one belongs to the stack, after its last layer."""
+    output = both_orders(x, mixing, W1, W2, norm_first)
+    return norm(output) if norm_first else output
