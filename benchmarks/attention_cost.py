@@ -25,8 +25,9 @@ LENGTHS, MOST_WITH_WEIGHTS = (128, 256, 512, 1024, 2048, 4096, 8192), 4096  # at
 COLUMNS = {"Length": "{length:d}", "Projections, ms": "{projections:.1f}", "Attention fused, ms": "{fused:.1f}",
            "with weights, ms": "{weights:.1f}", "with weights to fused": "{ratio:.1f}",
            "attention to projections": "{share:.2f}", "the same by counting": "{counted:.2f}"}
-CAPTION = ("Time of one forward pass against length, batch 1, width 256, 8 heads, one thread: medians, and ratios within "
-           "a round. Counted are multiplications: 2 n² d of attention to 4 n d² of the four projections, n / (2 d).")
+CAPTION = ("Time of one forward pass against length, batch 1, width 256, 8 heads, one thread: medians, and ratios "
+           "within a round. Counted are multiplications: 2 n² d of attention to 4 n d² of the four projections, n / "
+           "(2 d).")
 
 
 def contestants(length):

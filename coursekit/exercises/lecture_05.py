@@ -85,8 +85,8 @@ def an_output_map_as_well():
 
 task = Exercise(
     "05.attend", "Scaled dot-product attention",
-    "Write `attend`: every query's weighted sum of the values. The weights of a query are the softmax, over the keys, of "
-    "its dot products with the keys, divided by the root of the size of a key.",
+    "Write `attend`: every query's weighted sum of the values. The weights of a query are the softmax, over the keys, "
+    "of its dot products with the keys, divided by the root of the size of a key.",
     difficulty=2, minutes=10, points=2, framework="torch",
     sizes=(dict(queries=1, keys=3, d_head=4, d_value=2), dict(queries=5, keys=3, d_head=2, d_value=4),
            dict(queries=2, keys=6, d_head=8, d_value=3), dict(queries=4, keys=4, d_head=3, d_value=3)),
@@ -97,8 +97,8 @@ task = Exercise(
         "Divide the scores before softmax. By what? By the root of query.shape[1].",
         "Each query shares out 1 among the keys: softmax along the last axis of (queries, keys).",
     ),
-    explanation="query @ key.T is (queries, keys), softmax keeps that shape, and weights @ value is (queries, d_value): "
-                "the axis of the keys is summed over. The size of a value enters nowhere.",
+    explanation="query @ key.T is (queries, keys), softmax keeps that shape, and weights @ value is (queries, "
+                "d_value): the axis of the keys is summed over. The size of a value enters nowhere.",
 )
 
 
@@ -181,8 +181,8 @@ task = Exercise(
     withhold=READY_MADE,
     hints=(
         "The query of word n is column n of W_query @ X. What shape do all keys have, side by side?",
-        "scores[m, n] compares key m with query n: key.T @ query. The weights of word n stand in column n, and a column "
-        "sums to 1.",
+        "scores[m, n] compares key m with query n: key.T @ query. The weights of word n stand in column n, and a "
+        "column sums to 1.",
         "Output n is a sum of the columns of value, weighted by column n of the weights: value @ weights.",
     ),
     explanation="Every product of the rows' formula is turned around: (Q Kᵀ)ᵀ = K Qᵀ, which is Kᵀ Q in columns, and "
@@ -275,17 +275,18 @@ task = Exercise(
     "context of zeros.",
     difficulty=3, minutes=15, points=3, framework="torch",
     sizes=(dict(batch=1, queries=2, keys=3, d_head=4, d_value=5), dict(batch=2, queries=3, keys=5, d_head=4, d_value=6),
-           dict(batch=3, queries=6, keys=4, d_head=2, d_value=5), dict(batch=2, queries=4, keys=4, d_head=3, d_value=5)),
+           dict(batch=3, queries=6, keys=4, d_head=2, d_value=5),
+           dict(batch=2, queries=4, keys=4, d_head=3, d_value=5)),
     returns={"context": ("batch", "queries", "d_value")},
     withhold=(*READY_MADE, "coursekit.torch.attention.masked_softmax", "coursekit.keras.attention.masked_softmax"),
     hints=(
         "In a batch, key.mT turns the last two axes alone, as key.transpose(-2, -1) does.",
         "A place has weight 0 if its score is so low that exp gives 0: scores.masked_fill(~mask, ...).",
-        "A row in which every score is minus infinity is 0 divided by 0. With a very low finite number it is even, which "
-        "is wrong too: set the masked weights to 0 once more, after softmax.",
+        "A row in which every score is minus infinity is 0 divided by 0. With a very low finite number it is even, "
+        "which is wrong too: set the masked weights to 0 once more, after softmax.",
     ),
-    explanation="The first masked_fill keeps masked places out of the sum of softmax. The second does nothing, except in "
-                "a row where nothing is allowed: there it makes all weights zero, and so the context.",
+    explanation="The first masked_fill keeps masked places out of the sum of softmax. The second does nothing, except "
+                "in a row where nothing is allowed: there it makes all weights zero, and so the context.",
 )
 
 
@@ -369,13 +370,13 @@ def scale_forgotten(query, key, value, mask):
 
 task = Exercise(
     "05.too_good", "Too good to be true",
-    "A next-word predictor is trained on the sentences of this section, where no prediction can have a loss below 0.78. "
-    "Its test loss is 0.09. What is most likely? Give `what_happened` the letter.",
+    "A next-word predictor is trained on the sentences of this section, where no prediction can have a loss below "
+    "0.78. Its test loss is 0.09. What is most likely? Give `what_happened` the letter.",
     difficulty=2, minutes=3, points=1, kind="choice",
     options={
         "a": ("It has overfitted: it knows its training sentences by heart.",
-              "Then the training loss would be low and the test loss high. Here the test loss is low, on sentences that "
-              "it never saw."),
+              "Then the training loss would be low and the test loss high. Here the test loss is low, on sentences "
+              "that it never saw."),
         "b": ("Its architecture is so good that it found a rule which the grammar's author did not see.",
               "The words are drawn at random, after the words before them: there is no rule to find, and 0.78 is what "
               "such a draw costs on average."),
@@ -387,8 +388,8 @@ task = Exercise(
     },
     hints=("What would the training and the test loss be in each of the four cases?",
            "The best prediction is known here. What can be better than a prediction?"),
-    explanation="The floor is the entropy of the next word, given all words before it. Only who sees more than the words "
-                "before can be below it.",
+    explanation="The floor is the entropy of the next word, given all words before it. Only who sees more than the "
+                "words before can be below it.",
 )
 
 
@@ -413,13 +414,13 @@ task = Exercise(
               "coursekit.torch.attention.causal_mask", "coursekit.keras.attention.causal_mask"),
     hints=(
         "Three linear layers in __init__; in forward the same x goes through each of them.",
-        "scores (batch, length, length): rows are the words that ask, columns the words that answer. The future of row i "
-        "are the columns after i.",
+        "scores (batch, length, length): rows are the words that ask, columns the words that answer. The future of row "
+        "i are the columns after i.",
         "torch.ones(n, n, dtype=torch.bool).tril() is True on the diagonal and below it. Is the diagonal allowed?",
         "scores.masked_fill(~allowed, -torch.inf), before softmax.",
     ),
-    explanation="Row i of the mask is True in the columns up to i. The diagonal is allowed, so that no row is empty and "
-                "minus infinity is safe. The scale is the root of d_head, the size of what is multiplied.",
+    explanation="Row i of the mask is True in the columns up to i. The diagonal is allowed, so that no row is empty "
+                "and minus infinity is safe. The scale is the root of d_head, the size of what is multiplied.",
 )
 
 

@@ -15,8 +15,9 @@
 #
 # [![Open in Colab](attachment:open_in_colab.png)](https://colab.research.google.com/github/coursekit/coursekit/blob/main/notebooks/05_self_attention.ipynb)
 #
-# In lecture 02 a decoder looked back at the states of an encoder. Now the decoder and the LSTM go. The words of one text look at
-# each other, all at once, and every word comes out changed by what it found. This is the layer that the Transformer is built of.
+# In lecture 02 a decoder looked back at the states of an encoder. Now the decoder and the LSTM go. The words of one text
+# look at each other, all at once, and every word comes out changed by what it found. This is the layer that the Transformer
+# is built of.
 #
 # **You will be able to**
 #
@@ -32,7 +33,8 @@
 #
 # **Exercises** stand at the ends of sections. Put your answer in place of `...`, run the cell and the one below it:
 # `coursekit.check` says whether it is right, and if not, which mistake it is. `coursekit.hint("05.attend")` and
-# `coursekit.solution("05.attend")` help on, `coursekit.progress()` shows what you have done. No other cell needs your answers.
+# `coursekit.solution("05.attend")` help on, `coursekit.progress()` shows what you have done. No other cell needs your
+# answers.
 
 # %%
 try:
@@ -80,13 +82,14 @@ print(f"'Their' is word {their + 1}, the 'restaurant' that it stands for is word
       f"{their - restaurant} words apart")
 
 # %% [markdown]
-# Among other things, that *their* means the *restaurant*, 25 words earlier. Some connection must lead from one word to the other.
+# Among other things, that *their* means the *restaurant*, 25 words earlier. Some connection must lead from one word to the
+# other.
 #
-# A dense layer connects everything. Its output is $h = a[\beta + \Omega x]$, where $x$ is the whole text as one long vector, and
-# every number of $x$ has a weight to every number of $h$.
+# A dense layer connects everything. Its output is $h = a[\beta + \Omega x]$, where $x$ is the whole text as one long
+# vector, and every number of $x$ has a weight to every number of $h$.
 #
-# **Predict.** The layer is to give back as many numbers as it takes. About how many numbers does it learn: a million, a hundred
-# million, a billion?
+# **Predict.** The layer is to give back as many numbers as it takes. About how many numbers does it learn: a million, a
+# hundred million, a billion?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -98,11 +101,12 @@ print(f"dense layer over the text: {in_dense:>13,} numbers, {4 * in_dense / 1e9:
 print(f"dense layer over one word: {per_word:>13,} numbers, the same for every word")
 
 # %% [markdown]
-# 1.4 billion for one layer and one short text. The second line is the cheap alternative: one small layer that every word goes
-# through by itself. It takes a text of any length. But no word ever learns of another, and so it cannot find the restaurant.
+# 1.4 billion for one layer and one short text. The second line is the cheap alternative: one small layer that every word
+# goes through by itself. It takes a text of any length. But no word ever learns of another, and so it cannot find the
+# restaurant.
 #
-# What we want is in between: connections between all words, and the price of the second line. Self-attention learns three small
-# maps, and sections 2 and 3 say what for. Here is the price first.
+# What we want is in between: connections between all words, and the price of the second line. Self-attention learns three
+# small maps, and sections 2 and 3 say what for. Here is the price first.
 
 # %%
 lengths = np.arange(1, 1001)
@@ -129,8 +133,8 @@ for length in (1, 37, 74, 1000):
           f"ratio {dense_numbers / attention_numbers:12,.1f}")
 
 # %% [markdown]
-# Twice as many words make four times as many weights in the dense layer, and none more in attention. The figure counts what is
-# *learned*. What has to be *computed* does grow with the length in attention as well, and section 9 is about that.
+# Twice as many words make four times as many weights in the dense layer, and none more in attention. The figure counts what
+# is *learned*. What has to be *computed* does grow with the length in attention as well, and section 9 is about that.
 #
 # Size is not the only trouble. A dense layer is built for one length:
 
@@ -144,26 +148,26 @@ for length in (3, 2):
         print(f"{length} words: {type(error).__name__}, {length * 4} numbers where {small.in_features} are expected")
 
 # %% [markdown]
-# One could fill up every text to the longest one. But then there is a third trouble: the weights of a dense layer are fixed once it
-# is trained, and they belong to places. What it learned about *restaurant* at place 2 says nothing about *restaurant* at place 5.
-# Whether two words belong together depends on *the words*, and less on where they stand.
+# One could fill up every text to the longest one. But then there is a third trouble: the weights of a dense layer are fixed
+# once it is trained, and they belong to places. What it learned about *restaurant* at place 2 says nothing about
+# *restaurant* at place 5. Whether two words belong together depends on *the words*, and less on where they stand.
 #
 # So there are three wishes: no more parameters for more words, any length, and **weights that depend on the input**.
 #
 # ## 2. Values, and where they are sent
 #
-# Self-attention works in two steps. Step one changes each word by itself, with the same linear map for all. What comes out is
-# the word's **value**:
+# Self-attention works in two steps. Step one changes each word by itself, with the same linear map for all. What comes out
+# is the word's **value**:
 #
 # $$v_m = W^v x_m + b^v .$$
 #
-# It is linear, there is no ReLU. Step two makes each output as a weighted sum of *all* values. The weights $a_{nm}$ say how much
-# output $n$ takes from word $m$; they are not negative, and over $m$ they add up to 1:
+# It is linear, there is no ReLU. Step two makes each output as a weighted sum of *all* values. The weights $a_{nm}$ say how
+# much output $n$ takes from word $m$; they are not negative, and over $m$ they add up to 1:
 #
 # $$\text{output}_n = \sum_m a_{nm} v_m .$$
 #
-# One can see this as **routing**: values are sent on to outputs, in different proportions. Here are three words of four numbers,
-# without the bias. The first two rows of weights are those of the book's figure 12.1, the third is ours.
+# One can see this as **routing**: values are sent on to outputs, in different proportions. Here are three words of four
+# numbers, without the bias. The first two rows of weights are those of the book's figure 12.1, the third is ours.
 
 # %%
 X = np.array([[1.0, 0.0, 2.0, 0.0],
@@ -211,13 +215,13 @@ plots.flow(boxes | {f"output {n}": (4, 3 - n) for n in (1, 2, 3)},
                "fed mostly by v3, output 2 mostly by v1, output 3 mostly by v2.")
 
 # %% [markdown]
-# The values are computed once and shared. Only the routing differs from output to output. The picture shows how much is sent, and
-# not what it says: a thick arrow from a value near zero carries little.
+# The values are computed once and shared. Only the routing differs from output to output. The picture shows how much is
+# sent, and not what it says: a thick arrow from a value near zero carries little.
 #
 # ### A dense layer in disguise
 #
-# All this is linear in the values. So with the weights given, there must be one big matrix that does the same to the whole text, as
-# a dense layer would. Which one? Block $(n, m)$ of it takes word $m$ to output $n$, and that is $a_{nm} W^v$.
+# All this is linear in the values. So with the weights given, there must be one big matrix that does the same to the whole
+# text, as a dense layer would. Which one? Block $(n, m)$ of it takes word $m$ to output $n$, and that is $a_{nm} W^v$.
 #
 # **Predict.** The big matrix has $12 \times 12 = 144$ entries. How many numbers decide them all?
 
@@ -237,8 +241,8 @@ plots.heatmaps({"any dense layer": rng.uniform(0, 1.4, size=(12, 12)), "self-att
                    "nine blocks of four by four, the same pattern in each, stronger or weaker.")
 
 # %% [markdown]
-# 25 numbers instead of 144. The pattern of $W^v$ repeats in every block, and the weight sets its strength. Of the 25, only the 16
-# of $W^v$ are learned. The nine weights are still missing, and they are what has to depend on the words.
+# 25 numbers instead of 144. The pattern of $W^v$ repeats in every block, and the weight sets its strength. Of the 25, only
+# the 16 of $W^v$ are learned. The nine weights are still missing, and they are what has to depend on the words.
 #
 # ## 3. Queries and keys
 #
@@ -251,8 +255,8 @@ plots.heatmaps({"any dense layer": rng.uniform(0, 1.4, size=(12, 12)), "self-att
 #
 # $$a_{nm} = \frac{\exp(q_n^\top k_m)}{\sum_{m'} \exp(q_n^\top k_{m'})} .$$
 #
-# It is lecture 02 once more: score, softmax, weighted sum. The score is Luong's *dot*. New is that query, key and value come from
-# the same words, each by a map of its own. Hence *self*-attention.
+# It is lecture 02 once more: score, softmax, weighted sum. The score is Luong's *dot*. New is that query, key and value
+# come from the same words, each by a map of its own. Hence *self*-attention.
 #
 # Three words of two numbers are enough for paper. The numbers are invented.
 
@@ -270,7 +274,8 @@ W_value = np.array([[2.0, 0.0], [0.0, 4.0]])
 #
 # - its query: $q_1 = [1, 0]$;
 # - all keys, the numbers of each word swapped: $k_1 = [0, 1]$, $k_2 = [1, 0]$, $k_3 = [1, 1]$;
-# - scores $q_1^\top k_m$: $0$, $1$, $1$; powers $1$, $2.718$, $2.718$ with the sum $6.437$; weights $0.155$, $0.422$, $0.422$;
+# - scores $q_1^\top k_m$: $0$, $1$, $1$; powers $1$, $2.718$, $2.718$ with the sum $6.437$; weights $0.155$, $0.422$,
+#   $0.422$;
 # - all values: $v_1 = [2, 0]$, $v_2 = [0, 4]$, $v_3 = [2, 4]$;
 # - output: $0.155 \cdot [2, 0] + 0.422 \cdot [0, 4] + 0.422 \cdot [2, 4] = [1.155, 3.379]$.
 #
@@ -311,10 +316,11 @@ longer = np.vstack([x, [[0.0, 2.0], [1.0, -1.0]]])
 print("five words, same matrices: outputs", attend_in_loops(longer)[0].shape)
 
 # %% [markdown]
-# Two of the three wishes are visible here. The same three matrices serve five words as well as three, and the weights came out of
-# the words.
+# Two of the three wishes are visible here. The same three matrices serve five words as well as three, and the weights came
+# out of the words.
 #
-# Could these weights be *any* weights? Which scores would give the 0.1, 0.3 and 0.6 of section 2? Softmax undoes a logarithm:
+# Could these weights be *any* weights? Which scores would give the 0.1, 0.3 and 0.6 of section 2? Softmax undoes a
+# logarithm:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -323,21 +329,21 @@ for shift in (0.0, 5.0, -100.0):
     print(f"scores {wanted + shift} weights {reference.softmax(wanted + shift)}")
 
 # %% [markdown]
-# Any positive weights can be had, and a number added to all scores of a row changes nothing. Only differences between scores count.
-# Exact zeros cannot be had; softmax only comes near them. That is why masks need section 7.
+# Any positive weights can be had, and a number added to all scores of a row changes nothing. Only differences between
+# scores count. Exact zeros cannot be had; softmax only comes near them. That is why masks need section 7.
 #
 # ### The library, and where it limps
 #
-# People explain the three names with a library. You come with a *query*, a question. The spines of the books carry *keys*. You
-# compare, choose a book, and take home its content, the *value*. It helps to keep the names apart: matching happens
+# People explain the three names with a library. You come with a *query*, a question. The spines of the books carry *keys*.
+# You compare, choose a book, and take home its content, the *value*. It helps to keep the names apart: matching happens
 # between queries and keys, and what is taken away is the values.
 #
 # It limps in three places.
 #
 # - You do not choose a book. You take a bit of each, blended.
 # - There is no "nothing found". The weights add up to 1, whatever you ask.
-# - Every book is a reader as well. It asks all others, and itself, at the same moment. Nobody wrote the questions or the labels:
-#   both are learned.
+# - Every book is a reader as well. It asks all others, and itself, at the same moment. Nobody wrote the questions or the
+#   labels: both are learned.
 #
 # The second one is worth seeing. What does a word get whose query is zero, and so fits nothing?
 
@@ -348,13 +354,13 @@ print("weights", reference.softmax(np.zeros(2) @ K.T))
 print("output ", reference.softmax(np.zeros(2) @ K.T) @ V, " mean of all values", V.mean(axis=0))
 
 # %% [markdown]
-# The mean of everything. A trained model that wants to look nowhere needs a place to look at that says nothing. Lecture 06 will show
-# heads that rest on the token `[CLS]`.
+# The mean of everything. A trained model that wants to look nowhere needs a place to look at that says nothing. Lecture 06
+# will show heads that rest on the token `[CLS]`.
 #
 # The slides call queries, keys and values "copies" of the word. The idea is right: the word itself stays as it is. But a
-# projection is no copy. From 1,024 numbers to 64, most is dropped, and each of the three maps drops something else.
-# The slides also write the weight once as $a[x_m, x_n]$ and once as $a[x_n, x_m]$. When you read a formula, look for the index that the
-# weights are summed over: that one belongs to the keys.
+# projection is no copy. From 1,024 numbers to 64, most is dropped, and each of the three maps drops something else. The
+# slides also write the weight once as $a[x_m, x_n]$ and once as $a[x_n, x_m]$. When you read a formula, look for the index
+# that the weights are summed over: that one belongs to the keys.
 
 # %% [markdown]
 # ### Exercise 05.attention_parameters: How many numbers does attention learn?
@@ -378,14 +384,14 @@ coursekit.check("05.attention_parameters")
 #
 # $$\text{Attention}(Q, K, V) = \text{softmax}\left(\frac{Q K^\top}{\sqrt{d}}\right) V .$$
 #
-# The slides divide by 8, since their queries have 64 numbers, and give stable gradients as the reason. Why the root, and what is
-# unstable without it?
+# The slides divide by 8, since their queries have 64 numbers, and give stable gradients as the reason. Why the root, and
+# what is unstable without it?
 #
-# Suppose the numbers of $q$ and $k$ are independent, with mean 0 and variance 1. Each product $q_i k_i$ then has mean 0 and variance
-# $1 \cdot 1 = 1$. A dot product is a sum of $d$ of them, and variances of independent numbers add up.
+# Suppose the numbers of $q$ and $k$ are independent, with mean 0 and variance 1. Each product $q_i k_i$ then has mean 0 and
+# variance $1 \cdot 1 = 1$. A dot product is a sum of $d$ of them, and variances of independent numbers add up.
 #
-# **Predict.** With $d = 64$, how large is a typical score? What is then $e^{\text{score}}$ of two scores that lie 16 apart, one
-# divided by the other?
+# **Predict.** With $d = 64$, how large is a typical score? What is then $e^{\text{score}}$ of two scores that lie 16 apart,
+# one divided by the other?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -399,8 +405,9 @@ for d in (1, 4, 16, 64, 256, 1024):
           f"divided by √d {(some_scores[d] / np.sqrt(d)).var():.2f}")
 
 # %% [markdown]
-# The variance is $d$, so a typical score is $\sqrt d$: 8 for $d = 64$. Two scores that lie 16 apart, one two typical sizes above
-# the other, differ by a factor of $e^{16}$, nine million, after exp. Divided by 8 they lie 2 apart, and differ by a factor of 7.
+# The variance is $d$, so a typical score is $\sqrt d$: 8 for $d = 64$. Two scores that lie 16 apart, one two typical sizes
+# above the other, differ by a factor of $e^{16}$, nine million, after exp. Divided by 8 they lie 2 apart, and differ by a
+# factor of 7.
 #
 # What does softmax make of this, and what of its gradient? If score $m$ moves a little, weight $n$ moves by
 #
@@ -445,12 +452,13 @@ for name, rows in measured.items():
               f"queries with a gradient below 0.001: {flat:.0%}")
 
 # %% [markdown]
-# With the division nothing depends on $d$. Without it softmax turns into a hard choice, made by chance before anything is learned, and
-# for most queries the gradient that could correct it is gone. At $d = 64$ this is a handicap, at $d = 1024$ it is the end. At
-# $d = 4$ you would hardly notice. A few queries keep a gradient even at 1,024, those whose two best keys happen to lie close together.
+# With the division nothing depends on $d$. Without it softmax turns into a hard choice, made by chance before anything is
+# learned, and for most queries the gradient that could correct it is gone. At $d = 64$ this is a handicap, at $d = 1024$ it
+# is the end. At $d = 4$ you would hardly notice. A few queries keep a gradient even at 1,024, those whose two best keys
+# happen to lie close together.
 #
-# What the figure does not show: trained queries and keys. It is about the start of training, where vectors are random. Could the model
-# not learn the scale itself? It could; the scale can be moved into $W^q$:
+# What the figure does not show: trained queries and keys. It is about the start of training, where vectors are random.
+# Could the model not learn the scale itself? It could; the scale can be moved into $W^q$:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -460,12 +468,13 @@ inside = reference.softmax((x @ (W_query / np.sqrt(d)).T) @ K.T)
 print("scale in the formula = scale in W_query:", np.allclose(scaled, inside))
 
 # %% [markdown]
-# Both are the same function. The division changes where training *starts*, and how far one step goes. That is all, and it is enough.
+# Both are the same function. The division changes where training *starts*, and how far one step goes. That is all, and it
+# is enough.
 #
 # ### Which d?
 #
-# In lecture 06 the 512 numbers of a word are shared out among 8 heads, so that a query has 64. Two slips are common: dividing by $d$
-# instead of its root, and taking the root of the 512.
+# In lecture 06 the 512 numbers of a word are shared out among 8 heads, so that a query has 64. Two slips are common:
+# dividing by $d$ instead of its root, and taking the root of the 512.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -478,9 +487,10 @@ for name, scale in (("nothing", 1), ("√d_head = 8", np.sqrt(d_head)),
     print(f"{name:15} {(some_scores[d_head] / scale).std():26.2f} {w.max(axis=1).mean():16.2f} {shared:20.1f}")
 
 # %% [markdown]
-# "Words shared among" is $e^{\text{entropy}}$: 16 means perfectly even, 1 means one word takes all. Only $\sqrt{d_\text{head}}$ gives
-# scores of size 1. With the two slips every word sees nearly the mean of all words, and nothing raises an error. The gradient at
-# the scores is no smaller then; but on its way to the query it is divided by the same large number.
+# "Words shared among" is $e^{\text{entropy}}$: 16 means perfectly even, 1 means one word takes all. Only
+# $\sqrt{d_\text{head}}$ gives scores of size 1. With the two slips every word sees nearly the mean of all words, and
+# nothing raises an error. The gradient at the scores is no smaller then; but on its way to the query it is divided by the
+# same large number.
 
 # %% [markdown]
 # ### Exercise 05.attend: Scaled dot-product attention
@@ -505,12 +515,12 @@ coursekit.check("05.attend")
 # %% [markdown]
 # ## 5. Rows or columns
 #
-# Code stacks words as rows: a text is $X$ of shape $N \times D$. Many books, Prince's among them, stack them as columns: $D \times N$.
-# Nothing about attention changes, but every formula turns around, and copying a line from one convention into the other is a good
-# way to go wrong. Let the columns have a bar: $\bar X = X^\top$, and so on.
+# Code stacks words as rows: a text is $X$ of shape $N \times D$. Many books, Prince's among them, stack them as columns: $D
+# \times N$. Nothing about attention changes, but every formula turns around, and copying a line from one convention into
+# the other is a good way to go wrong. Let the columns have a bar: $\bar X = X^\top$, and so on.
 #
-# Start from the scores. The entry for query $n$ and key $m$ is $q_n^\top k_m$ in both. In rows it stands at $(n, m)$ of $Q K^\top$.
-# Transposing turns the order of a product around:
+# Start from the scores. The entry for query $n$ and key $m$ is $q_n^\top k_m$ in both. In rows it stands at $(n, m)$ of $Q
+# K^\top$. Transposing turns the order of a product around:
 #
 # $$(Q K^\top)^\top = K Q^\top = \bar K^\top \bar Q ,\qquad (A V)^\top = V^\top A^\top = \bar V \bar A .$$
 #
@@ -537,7 +547,8 @@ print("one is the other transposed:", np.allclose(weights_in_columns.T, weights)
       np.allclose(context_in_columns.T, context))
 
 # %% [markdown]
-# Now the mistake. In self-attention the scores are square, $N \times N$, so that softmax along the wrong axis runs without complaint.
+# Now the mistake. In self-attention the scores are square, $N \times N$, so that softmax along the wrong axis runs without
+# complaint.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -548,8 +559,9 @@ print("wrong axis\n", wrong)
 print("what each word gets in sum, wrong axis:", wrong.sum(axis=1))
 
 # %% [markdown]
-# With the wrong axis the keys are shared out among the queries: one word gets 1.42 in sum, another 0.65, and a query's output
-# depends on who else is asking. Check one thing whenever you meet weights: along which axis do they sum to 1? It must be that of the keys.
+# With the wrong axis the keys are shared out among the queries: one word gets 1.42 in sum, another 0.65, and a query's
+# output depends on who else is asking. Check one thing whenever you meet weights: along which axis do they sum to 1? It
+# must be that of the keys.
 
 # %% [markdown]
 # ### Exercise 05.in_columns: Self-attention in columns
@@ -576,9 +588,9 @@ coursekit.check("05.in_columns")
 # %% [markdown]
 # ## 6. Not a similarity, and not symmetric
 #
-# "Attention looks for similar words." Is that so? If $W^q$ and $W^k$ were both the identity, yes: the scores would be $X X^\top$.
-# Let us see what real words would do then. The next cell needs the pretrained model all-MiniLM-L6-v2. Where it is missing, the cell
-# says how to get it, and everything after it runs without.
+# "Attention looks for similar words." Is that so? If $W^q$ and $W^k$ were both the identity, yes: the scores would be $X
+# X^\top$. Let us see what real words would do then. The next cell needs the pretrained model all-MiniLM-L6-v2. Where it is
+# missing, the cell says how to get it, and everything after it runs without.
 
 # %%
 folder = pretrained.find(required=False)
@@ -606,10 +618,12 @@ if folder:
 
 # %% [markdown]
 # Every word is most similar to itself. Next come words that are about the same thing. *Their* has nothing in common with
-# *restaurant*, and with this score it would never find it. What we need is not likeness but *fit*: a pronoun looks for the noun that
-# it stands for. That is what two different maps can do. In lecture 06 a trained model does it, with these very vectors at its input.
+# *restaurant*, and with this score it would never find it. What we need is not likeness but *fit*: a pronoun looks for the
+# noun that it stands for. That is what two different maps can do. In lecture 06 a trained model does it, with these very
+# vectors at its input.
 #
-# And fit has a direction. *Their* needs *restaurant*; *restaurant* does not need *their*. Our three words show both differences:
+# And fit has a direction. *Their* needs *restaurant*; *restaurant* does not need *their*. Our three words show both
+# differences:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -621,12 +635,12 @@ both_identity = reference.softmax(3 * x @ x.T)
 print("even with symmetric scores, weights are symmetric:", np.allclose(both_identity, both_identity.T))
 
 # %% [markdown]
-# *cook* scores *tastes* with 1, *tastes* scores *cook* with 2. In $Q K^\top = X W^{q\top} W^k X^\top$ the matrix in the middle need
-# not be symmetric. And even where the scores are, the weights are not, as each row is divided by a sum of its own. In a heatmap of
-# attention rows and columns mean different things: always read the labels.
+# *cook* scores *tastes* with 1, *tastes* scores *cook* with 2. In $Q K^\top = X W^{q\top} W^k X^\top$ the matrix in the
+# middle need not be symmetric. And even where the scores are, the weights are not, as each row is divided by a sum of its
+# own. In a heatmap of attention rows and columns mean different things: always read the labels.
 #
-# The formula shows something else. Queries and keys enter only through the product $W^{q\top} W^k$. Turn all queries and all keys by
-# the same rotation, and nothing changes. So a single number of a query means nothing by itself.
+# The formula shows something else. Queries and keys enter only through the product $W^{q\top} W^k$. Turn all queries and
+# all keys by the same rotation, and nothing changes. So a single number of a query means nothing by itself.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -638,13 +652,14 @@ print("scores change: ", not np.allclose(Q @ turn @ (K @ turn).T, Q @ K.T))
 # ## 7. Masks: who may attend to whom
 #
 # A mask says for each query and each key whether the one may attend to the other. In this course `True` means *may attend*.
-# There are two reasons to forbid something: the key is padding, or it lies in the future. The future has section 8 to itself.
+# There are two reasons to forbid something: the key is padding, or it lies in the future. The future has section 8 to
+# itself.
 #
 # ### Before softmax
 #
-# Lecture 02 masked before softmax, by giving forbidden places the lowest possible score. What if one multiplies the weights by the
-# mask *after* softmax? And what if one then divides by the sum, to repair it? Take the scaled scores of the first of our three words,
-# and let *soup* be padding.
+# Lecture 02 masked before softmax, by giving forbidden places the lowest possible score. What if one multiplies the weights
+# by the mask *after* softmax? And what if one then divides by the sum, to repair it? Take the scaled scores of the first of
+# our three words, and let *soup* be padding.
 #
 # **Predict.** Which of the three ways gives weights that sum to 1? Do any two of them agree?
 
@@ -659,9 +674,9 @@ print("after softmax       ", after, f"sum {after.sum():.3f}")
 print("after, renormalised ", after / after.sum(), f"sum {(after / after.sum()).sum():.3f}")
 
 # %% [markdown]
-# Masking afterwards loses what went to the padding. Dividing by the sum mends that, and gives the same numbers as masking before. So
-# is it only a matter of taste? Two tests. First, how does the result depend on the *masked* score, which should not matter at
-# all? Second, what if the masked score is large?
+# Masking afterwards loses what went to the padding. Dividing by the sum mends that, and gives the same numbers as masking
+# before. So is it only a matter of taste? Two tests. First, how does the result depend on the *masked* score, which should
+# not matter at all? Second, what if the masked score is large?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -685,17 +700,17 @@ for way in (before_softmax, after_softmax, renormalised):
           f"weights if that score is 200: {large.numpy()}")
 
 # %% [markdown]
-# - Masked *after* softmax, the forbidden place still pulls: if its score rises, the others' weights fall. In training a gradient flows
-#   into the padding, or into the future. It leaks.
-# - *Renormalised*, the leak is closed on paper. But softmax has already rounded: with a large masked score the allowed weights
-#   are 0, and 0 divided by 0 is NaN.
+# - Masked *after* softmax, the forbidden place still pulls: if its score rises, the others' weights fall. In training a
+#   gradient flows into the padding, or into the future. It leaks.
+# - *Renormalised*, the leak is closed on paper. But softmax has already rounded: with a large masked score the allowed
+#   weights are 0, and 0 divided by 0 is NaN.
 # - Masked *before*, neither happens.
 #
 # ### Nothing allowed
 #
-# What if a query may attend to nothing? It happens more easily than one thinks: an empty text in a batch, or a mask that forbids the
-# word itself. Then all scores are $-\infty$, and softmax divides 0 by 0. "That row is padding, nobody looks at it", one may say. So
-# we leave it out of the loss.
+# What if a query may attend to nothing? It happens more easily than one thinks: an empty text in a batch, or a mask that
+# forbids the word itself. Then all scores are $-\infty$, and softmax divides 0 by 0. "That row is padding, nobody looks at
+# it", one may say. So we leave it out of the loss.
 #
 # **Predict.** Rows 1 and 3 are fine and enter the loss. Row 2 is not, and does not. Will the gradient of the values be fine?
 
@@ -719,11 +734,12 @@ for function in (with_infinity, ct.scaled_dot_product_attention):
           f"{learned.grad.isnan().any().item()}")
 
 # %% [markdown]
-# The whole gradient of the values is lost, though the row had weight zero in the loss. On its way back, zero meets the row's
-# weights, and $0 \cdot \text{NaN}$ is NaN. One update carries it into the parameters, and the next pass from there into everything.
+# The whole gradient of the values is lost, though the row had weight zero in the loss. On its way back, zero meets the
+# row's weights, and $0 \cdot \text{NaN}$ is NaN. One update carries it into the parameters, and the next pass from there
+# into everything.
 #
-# In this course such a row gets zero weights and a zero context. What do others do? This is not compared with what is stored, since it
-# may change with the next release:
+# In this course such a row gets zero weights and a zero context. What do others do? This is not compared with what is
+# stored, since it may change with the next release:
 
 # %%
 queries, keys, values = (tensor[None].numpy() for tensor in (query, key, value))
@@ -745,13 +761,15 @@ row_2 = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)[1]
 print("F.scaled_dot_product_attention   output ", row_2.numpy())
 
 # %% [markdown]
-# Even weights over things that do not count, zeros, and NaN: in one library the answer even depends on whether you ask for the
-# weights. Do not rely on any of them. `coursekit` replaces such a row before and after the kernel, and its tests hold it to zero.
+# Even weights over things that do not count, zeros, and NaN: in one library the answer even depends on whether you ask for
+# the weights. Do not rely on any of them. `coursekit` replaces such a row before and after the kernel, and its tests hold
+# it to zero.
 #
 # ### Padding
 #
-# Texts of different length share a batch: the short ones are filled up, and `ct.padding_mask` lets everyone attend to real words only.
-# The test that counts: does a text give the same in the batch as alone? The filling is 100 everywhere, so that a leak would show.
+# Texts of different length share a batch: the short ones are filled up, and `ct.padding_mask` lets everyone attend to real
+# words only. The test that counts: does a text give the same in the batch as alone? The filling is 100 everywhere, so that
+# a leak would show.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -773,8 +791,8 @@ for i, text in enumerate(texts):
           "| without the mask:", torch.allclose(without_mask[i, :len(text)], alone, atol=1e-5))
 
 # %% [markdown]
-# The mask forbids padding as a *key*. As *queries* the padded places still compute something. Nothing reads it, as long as the loss
-# leaves those places out.
+# The mask forbids padding as a *key*. As *queries* the padded places still compute something. Nothing reads it, as long as
+# the loss leaves those places out.
 
 # %% [markdown]
 # ### Exercise 05.masked: Attention with a mask
@@ -800,9 +818,9 @@ coursekit.check("05.masked")
 # %% [markdown]
 # ## 8. Why later words must not leak
 #
-# A language model predicts the next word. In training it does so at all places at once: place 1 predicts word 2, place 2 predicts
-# word 3, and so on. The whole text goes in, and the targets are the same text moved by one. So the answer to place 1 is among the
-# inputs, at place 2. Attention could simply look there.
+# A language model predicts the next word. In training it does so at all places at once: place 1 predicts word 2, place 2
+# predicts word 3, and so on. The whole text goes in, and the targets are the same text moved by one. So the answer to place
+# 1 is among the inputs, at place 2. Attention could simply look there.
 #
 # The **causal mask** forbids it. Each word attends to itself and to the words before it.
 
@@ -827,8 +845,8 @@ plots.heatmaps({"no mask": self_attention(text, None)[1],
                    "causal mask everything above the diagonal is zero and the first row has its whole weight on itself.")
 
 # %% [markdown]
-# The first word has only itself. Each row below has one word more to choose from. There is a test for leaks that works on any layer and
-# any model: **change the last word, and see which outputs change.**
+# The first word has only itself. Each row below has one word more to choose from. There is a test for leaks that works on
+# any layer and any model: **change the last word, and see which outputs change.**
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -841,14 +859,15 @@ for name, mask in (("no mask", None), ("causal mask", ct.causal_mask(6)),
     print(f"{name:24} outputs that change: {[sentence[i] for i in range(6) if moved[i]]}")
 
 # %% [markdown]
-# The transposed mask lets every word see itself and the future. It looks like a causal mask in a shape check, and it leaks as much
-# as no mask.
+# The transposed mask lets every word see itself and the future. It looks like a causal mask in a shape check, and it leaks
+# as much as no mask.
 #
 # ### What a leak looks like in training
 #
-# Now an experiment in which we know the truth. A small grammar writes sentences such as *the cook praised the soup .* Three of the six
-# words are drawn at random, each from four; the other three are certain. Nobody can predict a fair choice among four better than
-# with probability ¼, which costs $\ln 4 = 1.386$. So we know the lowest loss that any *prediction* can have.
+# Now an experiment in which we know the truth. A small grammar writes sentences such as *the cook praised the soup .* Three
+# of the six words are drawn at random, each from four; the other three are certain. Nobody can predict a fair choice among
+# four better than with probability ¼, which costs $\ln 4 = 1.386$. So we know the lowest loss that any *prediction* can
+# have.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -873,8 +892,8 @@ print(f"lowest loss of any prediction: {floor.mean():.3f} for each word")
 print(f"guessing among {len(WORDS)} words:       {np.log(len(WORDS)):.3f}")
 
 # %% [markdown]
-# The model is as small as it can be: word vectors, the sinusoids of lecture 04, one attention layer whose output is added to its input,
-# and a last layer that scores the 14 words. The same model twice, once with the mask and once without.
+# The model is as small as it can be: word vectors, the sinusoids of lecture 04, one attention layer whose output is added
+# to its input, and a last layer that scores the 14 words. The same model twice, once with the mask and once without.
 #
 # **Predict.** Which of the two will have the lower loss on *test* sentences that it never saw?
 
@@ -944,8 +963,8 @@ for name, losses in by_place.items():
           f"at the last place alone below it: {losses[-1] < floor[-1] - 0.2}")
 
 # %% [markdown]
-# Without the mask the loss is far below what any prediction can have. It is low on test sentences too, because at test time the
-# answers are among the inputs as well. No split into training and test can find this mistake. The last place gives it
+# Without the mask the loss is far below what any prediction can have. It is low on test sentences too, because at test time
+# the answers are among the inputs as well. No split into training and test can find this mistake. The last place gives it
 # away: the answer to place 16 is word 17, which is not among the inputs, and there the model is no better than the floor.
 #
 # Where does it look? Its weights on one window show it:
@@ -972,11 +991,11 @@ print("mean weight on the next word, where it is drawn at random, at least 0.7:"
 print("where it is certain, at most 0.3:", next_word[~drawn].mean().item() <= 0.3)
 
 # %% [markdown]
-# Wherever the next word is drawn at random, most of the weight lies one cell to the right: on the answer. Where the next word is
-# certain there is nothing to steal, and the weight goes anywhere.
+# Wherever the next word is drawn at random, most of the weight lies one cell to the right: on the answer. Where the next
+# word is certain there is nothing to steal, and the weight goes anywhere.
 #
-# Does it matter, with such a good loss? When the model *writes*, the next word does not exist yet. Let both write three sentences,
-# drawing each word from the probabilities that the model gives after the words so far.
+# Does it matter, with such a good loss? When the model *writes*, the next word does not exist yet. Let both write three
+# sentences, drawing each word from the probabilities that the model gives after the words so far.
 
 # %%
 @torch.no_grad()
@@ -1000,7 +1019,8 @@ for name, model in models.items():
           f"at most 0.1: {right <= 0.1}")
 
 # %% [markdown]
-# The cheat has learned nothing about the grammar. It hardly ever had to. The same over three seeds, by `benchmarks/causal_leak.py`:
+# The cheat has learned nothing about the grammar. It hardly ever had to. The same over three seeds, by
+# `benchmarks/causal_leak.py`:
 
 # %%
 results.stored_table("causal_leak")
@@ -1016,15 +1036,15 @@ for mask in ("with the causal mask", "without a mask"):
     print("  worse than guessing, future hidden, all:", min(row["hidden"] for row in seeds) > np.log(14))
 
 # %% [markdown]
-# One of the three seeds cheats only in part: it settled before it found the next word at every place, and it is still far below the
-# floor. The fourth column hides the future from a model that was trained to see it: worse than guessing, since it is sure of itself and
-# wrong.
+# One of the three seeds cheats only in part: it settled before it found the next word at every place, and it is still far
+# below the floor. The fourth column hides the future from a model that was trained to see it: worse than guessing, since it
+# is sure of itself and wrong.
 #
-# Three habits follow. Know a floor or at least a plausible loss, and distrust what is better. Run the change-the-last-word test on
-# every causal model. And look at samples, not only at losses.
+# Three habits follow. Know a floor or at least a plausible loss, and distrust what is better. Run the change-the-last-word
+# test on every causal model. And look at samples, not only at losses.
 #
-# BERT, in lecture 10, is allowed to look to the right. It is not asked for the next word, but for words that were taken *out* of its
-# input.
+# BERT, in lecture 10, is allowed to look to the right. It is not asked for the next word, but for words that were taken
+# *out* of its input.
 
 # %% [markdown]
 # ### Exercise 05.too_good: Too good to be true
@@ -1084,8 +1104,8 @@ coursekit.check("05.causal_self_attention")
 # - Each map multiplies $n$ words by a $d \times d$ matrix: $n d^2$. Four of them: $4 n d^2$.
 # - The scores are $n^2$ dot products of $d$ numbers: $n^2 d$. The weighted sums are as many again: together $2 n^2 d$.
 #
-# PyTorch can count as well. It counts a multiplication and the addition after it as two operations. We ask for the weights, since
-# on a CPU the counter does not see into the kernel that is used without them.
+# PyTorch can count as well. It counts a multiplication and the addition after it as two operations. We ask for the weights,
+# since on a CPU the counter does not see into the kernel that is used without them.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -1101,11 +1121,11 @@ for n in (100, 200, 400):
           f"counted {counter.get_total_flops() // 2:>11,}")
 
 # %% [markdown]
-# Equal. Twice the words: the maps cost twice as much, attention four times. The ratio of attention to maps is
-# $2 n^2 d / 4 n d^2 = n / 2d$. So at $n = 2d$ words both cost the same. Below that, the famous quadratic part is the smaller one.
+# Equal. Twice the words: the maps cost twice as much, attention four times. The ratio of attention to maps is $2 n^2 d / 4
+# n d^2 = n / 2d$. So at $n = 2d$ words both cost the same. Below that, the famous quadratic part is the smaller one.
 #
-# **Predict.** We measure times with $d = 256$. At which length should attention take as long as the maps? And by how much will the
-# time of attention grow from 1,024 to 8,192 words?
+# **Predict.** We measure times with $d = 256$. At which length should attention take as long as the maps? And by how much
+# will the time of attention grow from 1,024 to 8,192 words?
 
 # %%
 results.stored_table("attention_cost")
@@ -1122,17 +1142,18 @@ print(f"at 512 words, attention to maps: {row_of[512]['share']:.2f}, "
 
 # %% [markdown]
 # The count predicts the time well: at $2d = 512$ words attention and maps take as long as each other, and 8 times the words
-# take 64 times as long. There are two columns of attention. Both do the same multiplications, and yet one takes up to five times as
-# long. The difference is memory: how much of it, and how often it is read and written.
+# take 64 times as long. There are two columns of attention. Both do the same multiplications, and yet one takes up to five
+# times as long. The difference is memory: how much of it, and how often it is read and written.
 #
 # ### The fused kernel
 #
-# The plain way writes down all scores, then all weights: two tables of $n^2$ numbers for each head. `F.scaled_dot_product_attention`
-# is a *fused kernel*, one piece of code for scores, softmax and sum, and it never writes the tables down. How can that be? To divide by the
-# sum of all powers, one must have seen all scores.
+# The plain way writes down all scores, then all weights: two tables of $n^2$ numbers for each head.
+# `F.scaled_dot_product_attention` is a *fused kernel*, one piece of code for scores, softmax and sum, and it never writes
+# the tables down. How can that be? To divide by the sum of all powers, one must have seen all scores.
 #
-# The trick is to correct afterwards. Take the keys in blocks. Keep three things for each query: the largest score so far, the sum of
-# powers so far, and the weighted sum of values so far, all relative to that largest score. When a larger one comes, shrink what you have.
+# The trick is to correct afterwards. Take the keys in blocks. Keep three things for each query: the largest score so far,
+# the sum of powers so far, and the weighted sum of values so far, all relative to that largest score. When a larger one
+# comes, shrink what you have.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -1157,9 +1178,9 @@ for block in (300, 64, 7, 1):
           f"largest difference below 1e-12: {largest_difference < 1e-12}")
 
 # %% [markdown]
-# The result is exact, not an approximation. Only 50 numbers for each key of a block are held at once. Rabe and Staats (2021) and
-# FlashAttention (Dao et al. 2022) built attention on this sum, which Milakov and Gimelshein (2018) had described for softmax alone.
-# What is saved is memory, and the time to move it. The multiplications stay $n^2 d$.
+# The result is exact, not an approximation. Only 50 numbers for each key of a block are held at once. Rabe and Staats
+# (2021) and FlashAttention (Dao et al. 2022) built attention on this sum, which Milakov and Gimelshein (2018) had described
+# for softmax alone. What is saved is memory, and the time to move it. The multiplications stay $n^2 d$.
 #
 # In `coursekit` one function has both ways. Ask for weights, and it computes them; do not ask, and it calls the kernel.
 
@@ -1167,8 +1188,8 @@ for block in (300, 64, 7, 1):
 coursekit.show_source(ct.scaled_dot_product_attention)
 
 # %% [markdown]
-# Time and memory against length, from two stored tables (`benchmarks/attention_cost.py` and `benchmarks/attention.py`). On logarithmic axes
-# a straight line of slope 1 is linear, and one of slope 2 is quadratic.
+# Time and memory against length, from two stored tables (`benchmarks/attention_cost.py` and `benchmarks/attention.py`). On
+# logarithmic axes a straight line of slope 1 is linear, and one of slope 2 is quadratic.
 
 # %%
 memory, _ = results.load("attention_memory")
@@ -1202,8 +1223,9 @@ two_tables = 2 * 8 * 2048 ** 2 * 4 / 2 ** 20
 print(f"two tables, 8 heads, 2,048 words, 4 bytes: {two_tables:.0f} MB of {long['weights']:.0f} MB measured")
 
 # %% [markdown]
-# Left, time is quadratic for both. Right, memory is quadratic only where weights are kept: two tables explain nearly all of it. The
-# memory is that of the whole layer with its maps. All of it was measured on one CPU core, one text at a time; a GPU has other numbers.
+# Left, time is quadratic for both. Right, memory is quadratic only where weights are kept: two tables explain nearly all of
+# it. The memory is that of the whole layer with its maps. All of it was measured on one CPU core, one text at a time; a GPU
+# has other numbers.
 #
 # So what does it mean that a model has a context of 100,000 words? Counted for $d = 256$ and one layer:
 
@@ -1215,13 +1237,15 @@ for n in (37, 512, 8192, 100_000):
           f"attention is {share:4.0%} of the multiplications")
 
 # %% [markdown]
-# For our 37 words attention is almost free. For a book it is everything. Lecture 09 measures what that means for a model that writes.
+# For our 37 words attention is almost free. For a book it is everything. Lecture 09 measures what that means for a model
+# that writes.
 #
 # ## 10. One function, many ways
 #
-# The parity of this lecture. Loops, matrices and columns in NumPy; `coursekit` in PyTorch, with weights and with the kernel; PyTorch's
-# own function; `coursekit` in Keras; and Keras's own layer. The last one leaves out the scale unless you train one
-# (`use_scale=True`), and takes its inputs in the order query, *value*, key. Every axis has another size, so that nothing fits by accident.
+# The parity of this lecture. Loops, matrices and columns in NumPy; `coursekit` in PyTorch, with weights and with the
+# kernel; PyTorch's own function; `coursekit` in Keras; and Keras's own layer. The last one leaves out the scale unless you
+# train one (`use_scale=True`), and takes its inputs in the order query, *value*, key. Every axis has another size, so that
+# nothing fits by accident.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -1244,9 +1268,9 @@ for name, context in ways.items():
     print(f"{name:35} = NumPy, matrices: {np.allclose(np.asarray(context), matrices, atol=1e-5)}")
 
 # %% [markdown]
-# One `False`, the one that was announced: without the scale Keras's layer is another function, and with the queries divided by
-# $\sqrt 4 = 2$ it agrees. Equal outputs are half of the story. Training needs equal *gradients*. By hand they come from the definition:
-# move one number by a little, and see how much the result moves.
+# One `False`, the one that was announced: without the scale Keras's layer is another function, and with the queries divided
+# by $\sqrt 4 = 2$ it agrees. Equal outputs are half of the story. Training needs equal *gradients*. By hand they come from
+# the definition: move one number by a little, and see how much the result moves.
 
 # %%
 def by_definition(array, result, step=1e-5):
@@ -1308,24 +1332,30 @@ for name, theirs in gradients.items():
 # %% [markdown]
 # ## Summary
 #
-# - A dense layer over 37 words learns 1.4 billion numbers and takes no other length. Self-attention learns 3.1 million, for any length.
-# - Values come from one linear map for all words. Weights route them: positive, with the sum 1, and computed from the words.
-# - The weights are a softmax over dot products of queries and keys. They express fit, not likeness, and they have a direction.
-# - In rows $\text{softmax}(QK^\top)V$ along rows; in columns $V\,\text{softmax}(K^\top Q)$ along columns. The
-#   weights sum to 1 over the keys.
-# - Dot products of $d$ numbers vary by $\sqrt d$. Divide by the root of the size of a *query*, or softmax turns hard and its gradient
-#   vanishes.
+# - A dense layer over 37 words learns 1.4 billion numbers and takes no other length. Self-attention learns 3.1 million, for
+#   any length.
+# - Values come from one linear map for all words. Weights route them: positive, with the sum 1, and computed from the
+#   words.
+# - The weights are a softmax over dot products of queries and keys. They express fit, not likeness, and they have a
+#   direction.
+# - In rows $\text{softmax}(QK^\top)V$ along rows; in columns $V\,\text{softmax}(K^\top Q)$ along columns. The weights sum
+#   to 1 over the keys.
+# - Dot products of $d$ numbers vary by $\sqrt d$. Divide by the root of the size of a *query*, or softmax turns hard and
+#   its gradient vanishes.
 # - Mask before softmax. A query with nothing to attend to gets zero, not NaN.
 # - Without the causal mask a language model reads the answer. Its test loss looks wonderful, and it cannot write.
 # - Time grows with the square of the length. Memory does not have to: a fused kernel keeps no table of weights.
 #
 # ## Further reading
 #
-# - A. Vaswani, N. Shazeer, N. Parmar, J. Uszkoreit, L. Jones, A. N. Gomez, Ł. Kaiser, I. Polosukhin. *Attention Is All You Need.*
-#   NeurIPS 2017. [arXiv:1706.03762](https://arxiv.org/abs/1706.03762). Section 3.2.1; its footnote 4 has the argument about $\sqrt d$.
-# - S. J. D. Prince. *Understanding Deep Learning.* MIT Press 2023. Chapter 12, from which the passage and the figure of the routing come.
-# - T. Dao, D. Y. Fu, S. Ermon, A. Rudra, C. Ré. *FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness.* NeurIPS
-#   2022. [arXiv:2205.14135](https://arxiv.org/abs/2205.14135).
-# - M. N. Rabe, C. Staats. *Self-attention Does Not Need O(n²) Memory.* 2021. [arXiv:2112.05682](https://arxiv.org/abs/2112.05682).
+# - A. Vaswani, N. Shazeer, N. Parmar, J. Uszkoreit, L. Jones, A. N. Gomez, Ł. Kaiser, I. Polosukhin. *Attention Is All You
+#   Need.* NeurIPS 2017. [arXiv:1706.03762](https://arxiv.org/abs/1706.03762). Section 3.2.1; its footnote 4 has the
+#   argument about $\sqrt d$.
+# - S. J. D. Prince. *Understanding Deep Learning.* MIT Press 2023. Chapter 12, from which the passage and the figure of the
+#   routing come.
+# - T. Dao, D. Y. Fu, S. Ermon, A. Rudra, C. Ré. *FlashAttention: Fast and Memory-Efficient Exact Attention with
+#   IO-Awareness.* NeurIPS 2022. [arXiv:2205.14135](https://arxiv.org/abs/2205.14135).
+# - M. N. Rabe, C. Staats. *Self-attention Does Not Need O(n²) Memory.* 2021.
+#   [arXiv:2112.05682](https://arxiv.org/abs/2112.05682).
 # - M. Milakov, N. Gimelshein. *Online normalizer calculation for softmax.* 2018.
 #   [arXiv:1805.02867](https://arxiv.org/abs/1805.02867).
