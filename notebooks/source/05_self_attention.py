@@ -1143,7 +1143,7 @@ print(f"at 512 words, attention to maps: {row_of[512]['share']:.2f}, "
 # %% [markdown]
 # The count predicts the time well: at $2d = 512$ words attention and maps take as long as each other, and 8 times the words
 # take 64 times as long. There are two columns of attention. Both do the same multiplications, and yet one takes up to five
-# times as long. The difference is memory: how much of it, and how often it is read and written.
+# times as long. What differs is memory: how much is used, and how often it is read and written.
 #
 # ### The fused kernel
 #
