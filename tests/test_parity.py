@@ -324,6 +324,26 @@ def test_the_norm_epsilon_of_keras_is_a_known_difference():
     assert np.abs(keras_default(x) - expected.numpy()).max() > 1e-3
 
 
+def test_the_scale_of_keras_attention_is_a_known_difference():
+    """It has none by default, and takes the value before the key."""
+    query, key, value = (random(BATCH, size, 4, seed=seed) for seed, size in enumerate((QUERIES, KEYS, KEYS)))
+    expected = reference.scaled_dot_product_attention(query, key, value)[0]
+    theirs = keras.layers.Attention()
+    np.testing.assert_allclose(theirs([query / 2, value, key]), expected, atol=1e-5)  # √d_head is 2
+    assert np.abs(theirs([query, value, key]) - expected).max() > 0.1
+
+
+def test_the_mask_of_torch_attention_is_a_known_difference():
+    """True is forbidden there."""
+    theirs = torch.nn.MultiheadAttention(D_MODEL, HEADS, batch_first=True)
+    ours, x = coursekit.torch.MultiHeadAttention(D_MODEL, HEADS), torch.tensor(random(BATCH, KEYS, D_MODEL))
+    weights.copy(theirs, ours)
+    chessboard = torch.tensor(np.indices((KEYS, KEYS)).sum(0) % 2 == 0)
+    given = theirs(x, x, x, attn_mask=chessboard)[0]
+    torch.testing.assert_close(given, ours(x, mask=~chessboard), atol=1e-5, rtol=0)
+    assert (given - ours(x, mask=chessboard)).abs().max() > 0.01
+
+
 @pytest.mark.parametrize("source, target, message", [
     (lambda: keras.layers.MultiHeadAttention(3, 4), lambda: coursekit.torch.MultiHeadAttention(12, 3),
      "keras.layers.MultiHeadAttention has no weights yet, expected it to have been called once"),
