@@ -3,7 +3,11 @@
 import math
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
 
+from coursekit.exercises.call import Case
 from coursekit.exercises.exercise import Exercise
 
 
@@ -386,133 +390,154 @@ def norm_order():
 
 task = Exercise(
     "07.both_orders", "One layer, both orders",
-    "Assemble a small layer in both orders. Its parts are\n\n"
+    "Assemble a small layer in both orders, as an `nn.Module`. Its parts are\n\n"
     "- attention with fixed weights: `mixing @ x`;\n"
-    "- a feed-forward network without biases: $W_2\\,\\text{relu}(W_1 x)$ at each position;\n"
-    "- a norm without scale and shift: $(x - \\text{mean}) / \\sqrt{\\text{variance} + 10^{-5}}$ over the last "
-    "axis.\n\n"
-    "Write `both_orders`: pre-norm if `norm_first` is true, post-norm otherwise. `coursekit.reference.layer_norm(x, 1, "
-    "0)` may serve as the norm.",
-    difficulty=3, minutes=15, points=3,
+    "- a feed-forward network without biases: $W_2\\,\\text{relu}(W_1 x)$ at each position, `W1` and `W2` being linear "
+    "layers;\n"
+    "- a norm without scale and shift, `F.layer_norm(x, x.shape[-1:])` in PyTorch.\n\n"
+    "It is pre-norm if `norm_first` is true and post-norm otherwise.",
+    difficulty=3, minutes=15, points=3, kind="class",
     sizes=(dict(batch=2, length=3, d_model=5, d_ff=12, norm_first=False),
            dict(batch=3, length=2, d_model=4, d_ff=9, norm_first=True),
            dict(batch=3, length=4, d_model=6, d_ff=16, norm_first=False),
            dict(batch=4, length=3, d_model=5, d_ff=8, norm_first=True)),
     returns={"output": ("batch", "length", "d_model")},
     hints=(
-        "Write the three parts as small functions first; then each order is two lines.",
+        "Write the parts as small functions inside forward first; then each order is two lines.",
         "Post-norm: x = norm(x + part(x)), once for each part.",
         "Pre-norm: x = x + part(norm(x)), once for each part. What is added to is x, not norm(x).",
     ),
     explanation="The parts are the same and so are their weights. What differs is where the sum goes: post-norm "
                 "normalises it, pre-norm hands it on as it is.",
-    equivalent={
-        "np.maximum(x @ W1.T, 0) -> np.maximum(0, x @ W1.T), in return np.maximum(x @ W1.T, 0) @ W2.T":
-            "The larger of two numbers does not depend on their order.",
-    },
 )
 
 
 @task.reference
-def both_orders(x, mixing, W1, W2, norm_first):
-    """The output (batch, length, d_model) of the layer for x (batch, length, d_model), mixing (length, length), W1
-    (d_ff, d_model), W2 (d_model, d_ff) and norm_first, True or False."""
-    def norm(x):
-        centred = x - x.mean(axis=-1, keepdims=True)
-        return centred / np.sqrt((centred ** 2).mean(axis=-1, keepdims=True) + 1e-5)
+class SmallLayer(nn.Module):
+    """Attention with fixed weights, then relu between W1 and W2, linear layers without bias, at each position."""
 
-    def feed_forward(x):
-        return np.maximum(x @ W1.T, 0) @ W2.T
+    def __init__(self, d_model, d_ff, norm_first):
+        super().__init__()
+        self.W1 = nn.Linear(d_model, d_ff, bias=False)
+        self.W2 = nn.Linear(d_ff, d_model, bias=False)
+        self.norm_first = norm_first
 
-    if norm_first:
-        x = x + mixing @ norm(x)
-        return x + feed_forward(norm(x))
-    x = norm(x + mixing @ x)
-    return norm(x + feed_forward(x))
+    def forward(self, x, mixing):
+        """The output (batch, length, d_model) for x (batch, length, d_model) and mixing (length, length)."""
+        def norm(x):
+            return F.layer_norm(x, x.shape[-1:])
+
+        def feed_forward(x):
+            return self.W2(torch.relu(self.W1(x)))
+
+        if self.norm_first:
+            x = x + mixing @ norm(x)
+            return x + feed_forward(norm(x))
+        x = norm(x + mixing @ x)
+        return norm(x + feed_forward(x))
 
 
 @task.draw
 def draw(rng, batch, length, d_model, d_ff, norm_first):
     powers = np.exp(rng.normal(size=(length, length)))
-    return {"x": rng.normal(0.5, 1.5, size=(batch, length, d_model)), "mixing": powers / powers.sum(1, keepdims=True),
-            "W1": 0.7 * rng.normal(size=(d_ff, d_model)), "W2": 0.7 * rng.normal(size=(d_model, d_ff)),
-            "norm_first": norm_first}
+    return Case({"x": rng.normal(0.5, 1.5, size=(batch, length, d_model)),
+                 "mixing": powers / powers.sum(axis=1, keepdims=True)},
+                init={"d_model": d_model, "d_ff": d_ff, "norm_first": norm_first},
+                weights={"W1": 0.7 * rng.normal(size=(d_ff, d_model)), "W2": 0.7 * rng.normal(size=(d_model, d_ff))})
 
 
 def norm(x):
-    return (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
+    return F.layer_norm(x, x.shape[-1:])
 
 
-def feed_forward(x, W1, W2):
-    return np.maximum(x @ W1.T, 0) @ W2.T
+def feed_forward(layer, x):
+    return layer.W2(torch.relu(layer.W1(x)))
 
 
 @task.misconception
-def always_post_norm(x, mixing, W1, W2, norm_first):
+class always_post_norm(SmallLayer):
     """Your post-norm is right, and norm_first changes nothing. With it, each norm moves to the entrance of its part."""
-    return both_orders(x, mixing, W1, W2, False)
+
+    def __init__(self, d_model, d_ff, norm_first):
+        super().__init__(d_model, d_ff, False)
 
 
 @task.misconception
-def always_pre_norm(x, mixing, W1, W2, norm_first):
+class always_pre_norm(SmallLayer):
     """Your pre-norm is right and is used in both cases. Without norm_first, the sum is normalised."""
-    return both_orders(x, mixing, W1, W2, True)
+
+    def __init__(self, d_model, d_ff, norm_first):
+        super().__init__(d_model, d_ff, True)
 
 
 @task.misconception
-def orders_swapped(x, mixing, W1, W2, norm_first):
+class orders_swapped(SmallLayer):
     """Both orders are right, each in the place of the other. norm_first means that the norm comes before the part."""
-    return both_orders(x, mixing, W1, W2, not norm_first)
+
+    def __init__(self, d_model, d_ff, norm_first):
+        super().__init__(d_model, d_ff, not norm_first)
 
 
 @task.misconception
-def residual_from_the_normalised_x(x, mixing, W1, W2, norm_first):
+class residual_from_the_normalised_x(SmallLayer):
     """In your pre-norm the residual is norm(x). Keep x itself: x + part(norm(x)). Otherwise nothing is carried through
     the stack unchanged."""
-    if not norm_first:
-        return both_orders(x, mixing, W1, W2, False)
-    x = norm(x) + mixing @ norm(x)
-    return norm(x) + feed_forward(norm(x), W1, W2)
+
+    def forward(self, x, mixing):
+        if not self.norm_first:
+            return super().forward(x, mixing)
+        x = norm(x) + mixing @ norm(x)
+        return norm(x) + feed_forward(self, norm(x))
 
 
 @task.misconception
-def sum_not_normalised(x, mixing, W1, W2, norm_first):
+class sum_not_normalised(SmallLayer):
     """In your post-norm the norm is around the part alone: x + norm(part(x)). It belongs around the sum."""
-    if norm_first:
-        return both_orders(x, mixing, W1, W2, True)
-    x = x + norm(mixing @ x)
-    return x + norm(feed_forward(x, W1, W2))
+
+    def forward(self, x, mixing):
+        if self.norm_first:
+            return super().forward(x, mixing)
+        x = x + norm(mixing @ x)
+        return x + norm(feed_forward(self, x))
 
 
 @task.misconception
-def first_residual_missing(x, mixing, W1, W2, norm_first):
+class first_residual_missing(SmallLayer):
     """The residual connection around attention is missing: x is replaced by what attention gives."""
-    if norm_first:
-        x = mixing @ norm(x)
-        return x + feed_forward(norm(x), W1, W2)
-    x = norm(mixing @ x)
-    return norm(x + feed_forward(x, W1, W2))
+
+    def forward(self, x, mixing):
+        if self.norm_first:
+            x = mixing @ norm(x)
+            return x + feed_forward(self, norm(x))
+        x = norm(mixing @ x)
+        return norm(x + feed_forward(self, x))
 
 
 @task.misconception
-def second_residual_missing(x, mixing, W1, W2, norm_first):
+class second_residual_missing(SmallLayer):
     """The residual connection around the feed-forward network is missing."""
-    if norm_first:
-        return feed_forward(norm(x + mixing @ norm(x)), W1, W2)
-    return norm(feed_forward(norm(x + mixing @ x), W1, W2))
+
+    def forward(self, x, mixing):
+        if self.norm_first:
+            return feed_forward(self, norm(x + mixing @ norm(x)))
+        return norm(feed_forward(self, norm(x + mixing @ x)))
 
 
 @task.misconception
-def second_residual_from_the_input(x, mixing, W1, W2, norm_first):
+class second_residual_from_the_input(SmallLayer):
     """Your second sum adds the layer's input. It adds what goes into the second half, which attention has changed
     already."""
-    if norm_first:
-        return x + feed_forward(norm(x + mixing @ norm(x)), W1, W2)
-    return norm(x + feed_forward(norm(x + mixing @ x), W1, W2))
+
+    def forward(self, x, mixing):
+        if self.norm_first:
+            return x + feed_forward(self, norm(x + mixing @ norm(x)))
+        return norm(x + feed_forward(self, norm(x + mixing @ x)))
 
 
 @task.misconception
-def last_norm_in_every_layer(x, mixing, W1, W2, norm_first):
+class last_norm_in_every_layer(SmallLayer):
     """Your pre-norm layer ends with one more norm. That one belongs to the stack, after its last layer."""
-    output = both_orders(x, mixing, W1, W2, norm_first)
-    return norm(output) if norm_first else output
+
+    def forward(self, x, mixing):
+        output = super().forward(x, mixing)
+        return norm(output) if self.norm_first else output

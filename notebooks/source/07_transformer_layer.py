@@ -99,7 +99,7 @@ def box(height, name, words):
     return (0, height, f"{words}  {shapes[name]}")
 
 
-boxes = {"x": box(0, "x", "x"), "attention": box(1, "attention", "multi-head attention"),
+boxes = {"x": box(0, "x", "x"), "attention": box(1, "attention", "attention"),
          "sum 1": (0, 2, "+"), "norm 1": box(3, "attention_norm", "layer norm"),
          "expand": box(4, "feed_forward.expand", "expand"),
          "contract": box(5, "feed_forward.contract", "contract"),
@@ -108,18 +108,18 @@ boxes = {"x": box(0, "x", "x"), "attention": box(1, "attention", "multi-head att
          "x aside": (1.8, 0, ""), "x above": (1.8, 2, ""),
          "norm aside": (1.8, 3, ""), "norm above": (1.8, 6, "")}
 path = ["x", "attention", "sum 1", "norm 1", "expand", "contract", "sum 2", "norm 2", "output"]
-around = [("x", "x aside"), ("x aside", "x above"), ("x above", "sum 1"),
-          ("norm 1", "norm aside"), ("norm aside", "norm above"), ("norm above", "sum 2")]
+around = [("x", "x aside"), ("x aside", "x above", 0.1, "residual"), ("x above", "sum 1"),
+          ("norm 1", "norm aside"), ("norm aside", "norm above", 0.1, "residual"), ("norm above", "sum 2")]
 plots.flow(boxes, list(zip(path, path[1:])) + around, title="One encoder layer, shapes as measured",
-           alt="Data flow of an encoder layer from bottom to top: x, multi-head attention, a sum, a "
-               "layer norm, the feed-forward network's layers expand and contract, a sum, a layer "
-               "norm, the output. A line leads around attention and another around the feed-forward "
+           alt="Data flow of an encoder layer from bottom to top: x, attention, a sum, a layer "
+               "norm, the feed-forward network's layers expand and contract, a sum, a layer norm, "
+               "the output. A line leads around attention and another around the feed-forward "
                "network into the two sums. All shapes are (2, 5, 8) but that of expand, (2, 5, 32).")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-print("8 wide:    ", [name for name in shapes if shapes[name] == (2, 5, 8)])
-print("not 8 wide:", {name: shape for name, shape in shapes.items() if shape != (2, 5, 8)})
+for name, shape in shapes.items():
+    print(f"{name:28} {shape}{'   <- not 8 wide' if shape[-1] != 8 else ''}")
 
 # %% [markdown]
 # Only `expand`, the first layer of the feed-forward network, leaves the width of 8, and `contract`, the second, comes back
@@ -826,23 +826,31 @@ coursekit.check("07.which_order")
 #
 # Difficulty ●●●○○ (3 of 5), about 15 minutes, 3 points
 #
-# Assemble a small layer in both orders. Its parts are
+# Assemble a small layer in both orders, as an `nn.Module`. Its parts are
 #
 # - attention with fixed weights: `mixing @ x`;
-# - a feed-forward network without biases: $W_2\,\text{relu}(W_1 x)$ at each position;
-# - a norm without scale and shift: $(x - \text{mean}) / \sqrt{\text{variance} + 10^{-5}}$ over the last axis.
+# - a feed-forward network without biases: $W_2\,\text{relu}(W_1 x)$ at each position, `W1` and `W2` being linear
+#   layers;
+# - a norm without scale and shift, `F.layer_norm(x, x.shape[-1:])` in PyTorch.
 #
-# Write `both_orders`: pre-norm if `norm_first` is true, post-norm otherwise. `coursekit.reference.layer_norm(x, 1, 0)`
-# may serve as the norm.
+# It is pre-norm if `norm_first` is true and post-norm otherwise.
 
 # %%
-import numpy as np
+import torch.nn.functional as F
+import torch.nn as nn
+import torch
 
 
-def both_orders(x, mixing, W1, W2, norm_first):
-    """The output (batch, length, d_model) of the layer for x (batch, length, d_model), mixing (length, length), W1
-    (d_ff, d_model), W2 (d_model, d_ff) and norm_first, True or False."""
-    ...
+class SmallLayer(nn.Module):
+    """Attention with fixed weights, then relu between W1 and W2, linear layers without bias, at each position."""
+
+    def __init__(self, d_model, d_ff, norm_first):
+        super().__init__()
+        ...
+
+    def forward(self, x, mixing):
+        """The output (batch, length, d_model) for x (batch, length, d_model) and mixing (length, length)."""
+        ...
 
 # %%
 coursekit.check("07.both_orders")
@@ -934,9 +942,9 @@ plots.curves({name: (middle, losses.reshape(-1, 10).mean(1)) for name, (_, losse
              | {"guessing": ([5, 255], [np.log(15)] * 2)},
              xlabel="step of training", ylabel="loss, mean of 10 steps", limits=(0, 3.2),
              title="12 layers, learning rate 0.01, one seed (live)",
-             alt="Loss over 260 steps. Pre-norm falls to nearly 0 by about step 120. Post-norm stays "
+             alt="Loss over 260 steps. Pre-norm falls to nearly 0 by about step 100. Post-norm stays "
                  "at 2.7, the line of guessing. Post-norm with warm-up falls to nearly 0 by about "
-                 "step 220.")
+                 "step 200.")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -1223,19 +1231,21 @@ if folder:
 # %%
 # NBVAL_CHECK_OUTPUT
 if folder:
-    typical = {name: row["typical"] / size for name, row in costs.items()}
     print("typical size of the output between 0.4 and 0.5:", 0.4 < size < 0.5)
-    for limit, words in ((1e-5, "below 0.001 %"), (1e-4, "below 0.01 %"), (1e-2, "below 1 %")):
-        print(f"{words:13}", [name for name in typical if typical[name] < limit])
-        typical = {name: share for name, share in typical.items() if share >= limit}
-    print("above 10 %   ", [name for name in typical if typical[name] > 0.1], "and no other:",
-          min(typical.values()) > 0.1)
+    groups = {"below 0.001 %": (0, 1e-5), "below 0.01 %": (1e-5, 1e-4), "below 1 %": (1e-4, 1e-2),
+              "1 % to 10 %": (1e-2, 0.1), "above 10 %": (0.1, np.inf)}
+    for words, (low, high) in groups.items():
+        print(words)
+        for name, row in costs.items():
+            if low <= row["typical"] / size < high:
+                print("   ", name)
 
 # %% [markdown]
 # Three groups.
 #
-# - *Not seen at all.* $10^{-12}$ outside the root instead of inside: below the rounding of float32. It is wrong, and no test
-#   on this model would find it. A test needs an epsilon that is large beside the variance, as in the exercise of section 3.
+# - *Not seen at all.* Epsilon $10^{-12}$ outside the root instead of inside: below the rounding of float32. It is wrong, and
+#   no test on this model would find it. A test needs an epsilon that is large beside the variance, as in the exercise of
+#   section 3.
 # - *Small errors.* The epsilons of other libraries, the unbiased variance, GELU by tanh: up to a few tenths of a percent.
 #   The model still works, and nobody notices, until someone compares with another implementation and has to find out why the
 #   numbers differ. *The Annotated Transformer*'s norm is one of these rows: `torch.std`, which is unbiased, with $10^{-6}$

@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from coursekit import reference
 from exercise_styles import choice, number, style
 
 choice("07.which_order", "b")
@@ -101,58 +100,96 @@ def sum_over_units(x, W1, b1, W2, b2):
 # 07.both_orders
 
 @style("07.both_orders")
-def with_the_reference(x, mixing, W1, W2, norm_first):
-    for part in (lambda x: mixing @ x, lambda x: reference.relu(x @ W1.T) @ W2.T):
-        x = x + part(reference.layer_norm(x, 1, 0)) if norm_first else reference.layer_norm(x + part(x), 1, 0)
-    return x
+class OneLoop(nn.Module):
+    def __init__(self, d_model, d_ff, norm_first):
+        super().__init__()
+        self.W1, self.W2 = nn.Linear(d_model, d_ff, bias=False), nn.Linear(d_ff, d_model, bias=False)
+        self.norm, self.norm_first = nn.LayerNorm(d_model, elementwise_affine=False), norm_first
 
-
-@style("07.both_orders")
-def in_torch(x, mixing, W1, W2, norm_first):
-    x, mixing, W1, W2 = (torch.tensor(array) for array in (x, mixing, W1, W2))
-
-    def norm(x):
-        return F.layer_norm(x, x.shape[-1:])
-
-    if norm_first:
-        x = x + torch.einsum("ts,bsd->btd", mixing, norm(x))
-        return x + F.relu(norm(x) @ W1.T) @ W2.T
-    x = norm(x + torch.einsum("ts,bsd->btd", mixing, x))
-    return norm(x + F.relu(x @ W1.T) @ W2.T)
-
-
-@style("07.both_orders")
-def sentence_by_sentence(x, mixing, W1, W2, norm_first):
-    def norm(rows):
-        return np.stack([(row - row.mean()) / np.sqrt(row.var() + 1e-5) for row in rows])
-
-    outputs = []
-    for sentence in x:
-        attended = sentence + mixing.dot(norm(sentence) if norm_first else sentence)
-        middle = attended if norm_first else norm(attended)
-        hidden = (norm(middle) if norm_first else middle).dot(W1.T)
-        output = middle + np.where(hidden > 0, hidden, 0).dot(W2.T)
-        outputs.append(output if norm_first else norm(output))
-    return np.array(outputs)
-
-
-@style("07.both_orders")
-def first_and_last_norm(x, mixing, W1, W2, norm_first):
-    def norm(x):
-        return (x - x.mean(-1, keepdims=True)) / (x.var(-1, keepdims=True) + 1e-5) ** 0.5
-
-    def same(x):
+    def forward(self, x, mixing):
+        for part in (lambda x: torch.matmul(mixing, x), lambda x: self.W2(F.relu(self.W1(x)))):
+            x = x + part(self.norm(x)) if self.norm_first else self.norm(x + part(x))
         return x
 
-    before, after = (norm, same) if norm_first else (same, norm)
-    x = after(x + np.matmul(mixing, before(x)))
-    return after(x + np.maximum(0, before(x) @ W1.T) @ W2.T)
+
+@style("07.both_orders")
+class WithParameters(nn.Module):
+    def __init__(self, d_model, d_ff, norm_first):
+        super().__init__()
+        self.W1, self.W2 = nn.Parameter(torch.randn(d_ff, d_model)), nn.Parameter(torch.randn(d_model, d_ff))
+        self.before, self.after = (self.norm, self.same) if norm_first else (self.same, self.norm)
+
+    def norm(self, x):
+        variance, mean = torch.var_mean(x, dim=-1, correction=0, keepdim=True)
+        return (x - mean) / torch.sqrt(variance + 1e-5)
+
+    def same(self, x):
+        return x
+
+    def forward(self, x, mixing):
+        x = self.after(x + torch.einsum("ts,bsd->btd", mixing, self.before(x)))
+        return self.after(x + (self.before(x) @ self.W1.T).clamp(min=0) @ self.W2.T)
 
 
 @style("07.both_orders")
-def in_single_precision(x, mixing, W1, W2, norm_first):
-    x, mixing, W1, W2 = (array.astype("float32") for array in (x, mixing, W1, W2))
-    return in_torch(x, mixing, W1, W2, norm_first).numpy()
+class TwoMethods(nn.Module):
+    def __init__(self, d_model, d_ff, norm_first):
+        super().__init__()
+        self.W1 = nn.Linear(d_model, d_ff, bias=False)
+        self.W2 = nn.Linear(d_ff, d_model, bias=False)
+        self.network = nn.Sequential(self.W1, nn.ReLU(), self.W2)
+        self.forward = self.pre_norm if norm_first else self.post_norm
+
+    def pre_norm(self, x, mixing):
+        x = x + mixing @ F.layer_norm(x, (x.shape[-1],))
+        return x + self.network(F.layer_norm(x, (x.shape[-1],)))
+
+    def post_norm(self, x, mixing):
+        x = F.layer_norm(x + mixing @ x, (x.shape[-1],))
+        return F.layer_norm(x + self.network(x), (x.shape[-1],))
+
+
+@style("07.both_orders")
+class DoublePrecision(nn.Module):
+    def __init__(self, d_model, d_ff, norm_first):
+        super().__init__()
+        self.W1 = nn.Linear(d_model, d_ff, bias=False, dtype=torch.float64)
+        self.W2 = nn.Linear(d_ff, d_model, bias=False, dtype=torch.float64)
+        self.norm_first = norm_first
+
+    def forward(self, x, mixing):
+        x, mixing = x.to(self.W1.weight.dtype), mixing.to(self.W1.weight.dtype)
+        h = reference_norm(x) if self.norm_first else x
+        x = torch.add(x, torch.stack([mixing @ sentence for sentence in h]))
+        x = x if self.norm_first else reference_norm(x)
+        h = reference_norm(x) if self.norm_first else x
+        x = torch.add(x, self.W2(torch.where(self.W1(h) > 0, self.W1(h), 0)))
+        return x if self.norm_first else reference_norm(x)
+
+
+@style("07.both_orders")
+class SentenceBySentence(nn.Module):
+    def __init__(self, d_model, d_ff, norm_first):
+        super().__init__()
+        self.W1 = nn.Linear(d_model, d_ff, bias=False)
+        self.W2 = nn.Linear(d_ff, d_model, bias=False)
+        self.norm_first = norm_first
+
+    def one(self, sentence, mixing):
+        normalise = nn.LayerNorm(sentence.shape[-1], dtype=sentence.dtype)
+        if self.norm_first:
+            sentence = sentence + mixing.mm(normalise(sentence))
+            return sentence + self.W2(self.W1(normalise(sentence)).relu())
+        sentence = normalise(sentence + mixing.mm(sentence))
+        return normalise(sentence + self.W2(self.W1(sentence).relu()))
+
+    def forward(self, x, mixing):
+        return torch.stack([self.one(sentence, mixing) for sentence in x])
+
+
+def reference_norm(x):
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
 
 
 # 07.gelu
