@@ -1,10 +1,13 @@
 import base64
+import io
 import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from coursekit import plots
 
@@ -107,6 +110,20 @@ def test_in_ipython_the_picture_carries_its_text_and_the_figure_is_closed(monkey
     png = base64.b64decode(data["image/png"])
     assert struct.unpack(">II", png[16:24]) == (450, 300)
     assert b"matplotlib" not in png.lower()
+
+
+def test_the_stored_picture_is_small_and_has_the_colours_that_were_drawn():
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.imshow(np.random.default_rng(0).random((20, 20)), cmap="viridis")
+    right.plot(np.arange(20) % 7, color=plots.COLOURS[1])
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=150, facecolor="white")
+    stored = plots._png(figure)
+    assert len(stored) < 0.5 * len(drawn.getvalue())
+    before, after = (np.asarray(Image.open(file).convert("RGB"), int) for file in (drawn, io.BytesIO(stored)))
+    assert np.abs(before - after).max() <= 8
+    np.testing.assert_array_equal(after[(before == 255).all(-1)], 255)
 
 
 def test_outside_ipython_the_words_are_printed_and_empty_words_refused():
