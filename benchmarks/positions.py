@@ -1,0 +1,157 @@
+"""One attention layer that must find a symbol by its place: no positions, sinusoids, learned, rotary; three seeds.
+
+    python benchmarks/positions.py
+
+Four tables: the symbol three places back, trained on sentences that all start at position 0 (`positions`) or anywhere
+up to 99 (`positions_anywhere`), the symbol at the mirrored place (`positions_reversal`), and two experiments that say
+why sinusoids and rotary positions fail beyond their training (`positions_why`).
+"""
+
+import time
+
+from reversal import side_by_side
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from coursekit import torch as ct
+from coursekit.results import record
+
+SYMBOLS, LENGTH = 16, 20
+SETTINGS = dict(epochs=30, batch_size=50, learning_rate=5e-3)
+GUESS = "guess: the sentence's most frequent symbol"
+SCHEMES = (GUESS, "none", "sinusoids", "learned", "rotary")
+
+
+def spread(header, name):
+    """A column with the lowest and the highest seed."""
+    return {header: f"{{{name}_low:.0%}} to {{{name}_high:.0%}}"}
+
+
+COLUMNS = {"Positions": "{scheme}", "Learned numbers": "{parameters:,.0f}", "As trained": "{as_trained:.1%}"}
+ELSEWHERE = (spread("Starts at 10", "start_10") | spread("at 50", "start_50") | spread("at 150", "start_150")
+             | spread("Length 40", "length_40") | spread("Length 100", "length_100"))
+STEPS = spread("First and last step", "ends") | spread("Steps between", "between")
+SECONDS = {"Seconds of one core": "{seconds:.0f}"}
+
+
+class Finder(nn.Module):
+    """Writes, at every place from `first` on, the symbol that it finds by attention; one layer, one head."""
+
+    def __init__(self, scheme, first, starts=1, symbols=16, d_model=32, max_length=200):
+        super().__init__()
+        self.scheme, self.first, self.starts = scheme, first, starts
+        self.embed = nn.Embedding(symbols, d_model)
+        if scheme == "sinusoids":
+            self.positions = ct.PositionalEncoding(d_model, max_length)
+        elif scheme == "learned":
+            self.positions = ct.LearnedPositions(max_length, d_model)
+        self.query, self.key, self.value = (nn.Linear(d_model, d_model, bias=False) for _ in range(3))
+        self.output = nn.Linear(d_model, symbols)
+
+    def forward(self, tokens, start=0, return_weights=False):
+        start = int(torch.randint(self.starts, ())) if self.training else start  # one of `starts` places
+        x, places = self.embed(tokens), torch.arange(start, start + tokens.shape[1])
+        if self.scheme in ("sinusoids", "learned"):
+            x = x + self.positions.table[places]
+        query, key, value = (layer(x).unsqueeze(1) for layer in (self.query, self.key, self.value))
+        if self.scheme == "rotary":
+            query, key = ct.rotary(query, places), ct.rotary(key, places)
+        context, weights = ct.scaled_dot_product_attention(query, key, value, return_weights=True)
+        logits = self.output(context.squeeze(1))[:, self.first:]
+        return (logits, weights.squeeze(1)) if return_weights else logits
+
+
+def draw(n, length, seed):
+    """Sentences (n, length) of random symbols."""
+    return torch.randint(SYMBOLS, (n, length), generator=torch.Generator().manual_seed(seed))
+
+
+def three_back(n, length, seed):
+    tokens = draw(n, length, seed)
+    return tokens, tokens[:, :-3]
+
+
+def mirrored(n, length, seed):
+    tokens = draw(n, length, seed)
+    return tokens, tokens.flip(1)
+
+
+def most_frequent(tokens, start=0):
+    """Not trained: at every place, the symbol that the sentence holds most often."""
+    return F.one_hot(tokens, SYMBOLS).sum(1, keepdim=True)
+
+
+@torch.no_grad()
+def right(model, data, start=0):
+    """Which symbols are right: (n, steps)."""
+    tokens, targets = data
+    return (model(tokens, start).argmax(-1) == targets).float()
+
+
+def train(make, first, scheme, seed, starts=1):
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    model = Finder(scheme, first, starts)
+    ct.fit(model, make(2000, LENGTH, 1000 * seed), make(200, LENGTH, 1000 * seed + 1), seed=seed, **SETTINGS)
+    return model
+
+
+def run(task, scheme, seed, starts=1):
+    make, first = (three_back, 3) if task == "three back" else (mirrored, 0)
+    model, parameters, began = most_frequent, 0, time.process_time()
+    if scheme != GUESS:
+        model = train(make, first, scheme, seed, starts)
+        parameters = sum(weight.numel() for weight in model.parameters())
+    test = make(1000, LENGTH, 1000 * seed + 2)
+    shares = {"as_trained": right(model, test)}
+    if task == "three back":
+        shares |= {f"start_{start}": right(model, test, start) for start in (10, 50, 150)}
+        shares |= {f"length_{length}": right(model, make(1000, length, 1000 * seed + 3)) for length in (40, 100)}
+    else:
+        shares |= {"ends": shares["as_trained"][:, [0, -1]], "between": shares["as_trained"][:, 1:-1]}
+    return (dict(scheme=scheme, seed=seed, parameters=parameters)
+            | {name: round(share.mean().item(), 4) for name, share in shares.items()}
+            | {"seconds": round(time.process_time() - began, 1)})
+
+
+@torch.no_grad()
+def why(seed):
+    """Sinusoids whose slow waves are held where training saw them; how far away the weight of rotary attention goes."""
+    with torch.enable_grad():
+        sinusoids, rotary = (train(three_back, 3, scheme, seed) for scheme in ("sinusoids", "rotary"))
+    row, table, test = {"seed": seed}, sinusoids.positions.table.clone(), three_back(1000, LENGTH, 1000 * seed + 2)
+    for start in (10, 50, 150):
+        sinusoids.positions.table[start:start + LENGTH, 4:] = table[:LENGTH, 4:]
+        row[f"held_{start}"] = round(right(sinusoids, test, start).mean().item(), 4)
+        sinusoids.positions.table.copy_(table)
+    _, weights = rotary(draw(200, 100, 1000 * seed + 3), return_weights=True)
+    places = torch.arange(100)
+    distance = places[:, None] - places
+    for name, part in (("right", distance == 3), ("near", (distance.abs() < LENGTH) & (distance != 3)),
+                       ("far", distance.abs() >= LENGTH)):
+        row[name] = round((weights * part).sum(-1)[:, 3:].mean().item(), 4)
+    return row
+
+
+def store(name, columns, caption, **setting):
+    rows = side_by_side(run, [dict(scheme=scheme, seed=seed, **setting) for scheme in SCHEMES for seed in (0, 1, 2)])
+    record(name, rows, columns={**COLUMNS, **columns, **SECONDS}, caption=caption, by=["scheme"],
+           settings=SETTINGS | setting, threads=1)
+
+
+if __name__ == "__main__":
+    store("positions", ELSEWHERE, "Symbols right, three seeds: the symbol three places back, 16 symbols, trained on "
+          "2,000 sentences of length 20 from position 0, tested on 1,000. By chance 6.2% are right.", task="three back")
+    store("positions_anywhere", ELSEWHERE, "The same, trained on sentences that start at any position from 0 to 99.",
+          task="three back", starts=100)
+    store("positions_reversal", STEPS, "Symbols right, three seeds: the symbol at the mirrored place, length 20.",
+          task="mirrored")
+    record("positions_why", side_by_side(why, [dict(seed=seed) for seed in (0, 1, 2)]),
+           columns={"Seed": "{seed}"}
+           | {f"Sinusoids from {start}, slow waves held": f"{{held_{start}:.1%}}" for start in (10, 50, 150)}
+           | {"Rotary at length 100: weight on the right place": "{right:.2f}",
+              "on others nearer than 20": "{near:.2f}", "on places 20 or more away": "{far:.2f}"},
+           caption="Symbols right with slow waves held, and where rotary attention looks; three seeds.",
+           settings=SETTINGS, threads=1)
