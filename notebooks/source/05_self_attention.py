@@ -491,6 +491,28 @@ for name, scale in (("nothing", 1), ("√d_head = 8", np.sqrt(d_head)),
 # $\sqrt{d_\text{head}}$ gives scores of size 1. With the two slips every word sees nearly the mean of all words, and
 # nothing raises an error. The gradient at the scores is no smaller then; but on its way to the query it is divided by the
 # same large number.
+#
+# Below you see the weights of a query with $d = 64$, sorted, as the mean over 2,000 queries. In a running notebook the slider
+# moves the divisor.
+#
+# **Predict.** Where on the way from 1 to 64 do the sixteen bars become nearly level?
+
+# %%
+def sorted_weights(axes, divisor):
+    w = np.sort(reference.softmax(some_scores[64] / divisor), axis=1)[:, ::-1].mean(axis=0)
+    axes.bar(np.arange(1, KEYS + 1), w, color=plots.COLOURS[0])
+    axes.axhline(1 / KEYS, color="black", linestyle=":")
+    axes.set(xlabel="keys, largest weight first", ylabel="weight", ylim=(0, 1))
+
+
+plots.explore(sorted_weights, [1, 2, 4, 8, 12, 16, 23, 32, 64], shown=[1, 8, 23, 64], name="divisor",
+              title="Weights of 16 keys, d = 64 (dotted: even weights)", size=(2.6, 2.6),
+              alt="Four bar charts of sixteen sorted weights. Divided by 1, the first bar is 0.84 and the rest nearly nothing; "
+                  "divided by 8, they fall smoothly from 0.25; divided by 23 or 64 they are close to level.")
+
+# %% [markdown]
+# Near 23 the bars slope gently, and at 64 they are level. There is no sharp border: the scale is a matter of degree, and
+# training can move it. What the figure does not show is how far a *trained* query is from even.
 
 # %% [markdown]
 # ### Exercise 05.attend: Scaled dot-product attention
