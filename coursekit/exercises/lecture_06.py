@@ -145,7 +145,7 @@ task = Exercise(
     "Write `contributions`: what each head alone adds to the output. The sum over the heads is the layer's output.",
     difficulty=3, minutes=15, points=3,
     sizes=(dict(batch=1, n_heads=2, length=4, d_head=3), dict(batch=2, n_heads=3, length=4, d_head=5),
-           dict(batch=3, n_heads=4, length=2, d_head=2)),
+           dict(batch=3, n_heads=4, length=1, d_head=2)),
     returns={"contributions": ("batch", "heads", "length", "d_model")},
     withhold=("coursekit.torch.MultiHeadAttention", "coursekit.keras.MultiHeadAttention"),
     hints=(
@@ -214,12 +214,12 @@ def outputs_cut_as_well(contexts, W):
 
 task = Exercise(
     "06.multi_head", "Multi-head attention",
-    "Write the layer as an `nn.Module` (or a Keras layer). Its four linear layers without bias, `W_q`, `W_k`, `W_v` "
-    "and `W_o`, are there already. The mask is boolean, `True` = may attend.",
+    "Write the layer as an `nn.Module` (or a Keras layer). It has four linear layers from `d_model` to `d_model` "
+    "without bias, called `W_q`, `W_k`, `W_v` and `W_o`. The mask is boolean, `True` = may attend.",
     difficulty=4, minutes=25, points=4, kind="class",
-    sizes=(dict(batch=1, queries=2, keys=3, n_heads=2, d_head=3), dict(batch=2, queries=4, keys=5, n_heads=3, d_head=2),
-           dict(batch=3, queries=5, keys=5, n_heads=2, d_head=4),
-           dict(batch=2, queries=3, keys=6, n_heads=4, d_head=1)),
+    sizes=(dict(batch=1, queries=2, keys=4, n_heads=3, d_head=5), dict(batch=2, queries=4, keys=5, n_heads=3, d_head=1),
+           dict(batch=3, queries=5, keys=6, n_heads=2, d_head=4),
+           dict(batch=3, queries=5, keys=5, n_heads=4, d_head=2)),
     returns={"output": ("batch", "queries", "d_model")},
     withhold=("coursekit.torch.MultiHeadAttention", "coursekit.keras.MultiHeadAttention", "torch.nn.MultiheadAttention",
               "coursekit.reference.multi_head_attention"),
@@ -232,8 +232,8 @@ task = Exercise(
     explanation="Only the two reshapes and transposes are new against one head. The scale is that of a head, since a "
                 "score is a sum of d_head products, and W_o lets each head write to every unit.",
     equivalent={
-        "x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) -> x.unflatten(-1, (self.n_heads, -1)).transpose(2, 1), in "
-        "q, k, v = (x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for x in (self.W_q(query), self.W_k(key), "
+        "x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) -> x.unflatten(-1, (self.n_heads, -1)).transpose(2, 1), "
+        "in q, k, v = (x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for x in (self.W_q(query), self.W_k(key), "
         "self.W_v(key)))": "torch's transpose exchanges two axes, in whichever order they are named.",
         "(weights @ v).transpose(1, 2) -> (weights @ v).transpose(2, 1), in return self.W_o((weights @ v).transpose(1, "
         "2).flatten(2))": "torch's transpose exchanges two axes, in whichever order they are named.",
@@ -380,8 +380,8 @@ task = Exercise(
     "keys) in which `True` means \"forbidden\"; all heads of the first row of the batch come first. Write "
     "`mask_for_torch`.",
     difficulty=3, minutes=10, points=2, framework="torch",
-    sizes=(dict(batch=2, queries=3, keys=4, n_heads=3), dict(batch=3, queries=4, keys=2, n_heads=2),
-           dict(batch=2, queries=3, keys=3, n_heads=4)),
+    sizes=(dict(batch=2, queries=3, keys=4, n_heads=5), dict(batch=3, queries=5, keys=4, n_heads=2),
+           dict(batch=4, queries=2, keys=5, n_heads=3), dict(batch=2, queries=3, keys=3, n_heads=4)),
     returns={"attn_mask": ("batch * heads", "queries", "keys")},
     hints=(
         "Two things change: the meaning of True, and the first axis, on which each mask stands once for each head.",
@@ -454,8 +454,8 @@ task = Exercise(
     "`query` to `wanted` minus its weight from `query` to `other`. Write `find_head`, which returns three numbers: "
     "layer and number of the head that prefers it most, and the share of all heads whose preference is above zero.",
     difficulty=3, minutes=15, points=3,
-    sizes=(dict(n_layers=2, n_heads=3, length=5), dict(n_layers=3, n_heads=5, length=6),
-           dict(n_layers=4, n_heads=2, length=7), dict(n_layers=5, n_heads=4, length=8)),
+    sizes=(dict(n_layers=2, n_heads=3, length=6), dict(n_layers=3, n_heads=5, length=7),
+           dict(n_layers=4, n_heads=2, length=8), dict(n_layers=5, n_heads=4, length=9)),
     returns={"layer": (), "head": (), "share": ()},
     hints=(
         "Row query, column wanted: weights[:, :, query, wanted] has one number for each layer and head.",
@@ -464,6 +464,10 @@ task = Exercise(
     ),
     explanation="The largest of many numbers is large by choice. The share says how common the preference is, and a "
                 "fresh set of sentences says whether it holds.",
+    equivalent={
+        "preference > 0 -> preference >= 0, in return (layer, head, (preference > 0).mean())":
+            "No head is undecided here: two weights of a row are never equal.",
+    },
 )
 
 
@@ -478,14 +482,14 @@ def find_head(weights, query, wanted, other):
 
 @task.draw
 def draw(rng, n_layers, n_heads, length):
-    scores = 0.5 * rng.normal(size=(n_layers, n_heads, length, length))
+    scores = 0.3 * rng.normal(size=(n_layers, n_heads, length, length))
     query, wanted, other = (int(place) for place in rng.permutation(length)[:3])
-    # The head that looks most at the wanted token looks at the other as well, and one head has no preference at all.
-    # None of the three has the number of its layer.
-    both, one, even = rng.permutation([(i, j) for i in range(n_layers) for j in range(n_heads) if i != j])[:3].tolist()
-    scores[*both, query, [wanted, other]] = 4.0, 3.9
-    scores[*one, query, [wanted, other]] = 1.0, -2.0
-    scores[*even] = 0
+    step = rng.uniform(0.2, 0.7, (n_layers, n_heads)) * rng.choice([-1, 1], (n_layers, n_heads))  # nobody is undecided
+    scores[..., query, wanted] = scores[..., query, other] + step
+    # The head that looks most at the wanted token looks at the other as well. Neither has the number of its layer.
+    both, one = rng.permutation([(i, j) for i in range(n_layers) for j in range(n_heads) if i != j])[:2].tolist()
+    scores[*both, query, [wanted, other]] = 5.0, 4.9
+    scores[*one, query, [wanted, other]] = 1.2, -2.0
     powers = np.exp(scores)
     return {"weights": powers / powers.sum(-1, keepdims=True), "query": query, "wanted": wanted, "other": other}
 

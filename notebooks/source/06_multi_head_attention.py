@@ -104,8 +104,7 @@ for digits in ([3, 8], [8, 3], [5, 6]):
 # ## 2. Does training find it?
 #
 # The task as data: a list of six items, each a letter of eight with a digit of ten, in any order. The query names two
-# letters, a first and a second. Everything is one-hot, 24 numbers for each row, so there is nothing to learn but the
-# attention.
+# letters, a first and a second. Everything is one-hot, 24 numbers for each row, so there are no embeddings to learn.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -167,7 +166,7 @@ for n_heads in (1, 2):
     curves["1 head" if n_heads == 1 else "2 heads"] = history["val_accuracy"]
 
 curves |= {"guessing": [0.5] * 20, "reading one digit": [one_digit] * 20}
-plots.curves(curves, xlabel="epoch", ylabel="share of validation answers right", limits=(0.4, 1.03),
+plots.curves(curves, xlabel="epoch", ylabel="share of validation answers right", limits=(0, 1.03),
              title="Which of two digits is larger, one seed",
              alt="Learning curves. Two heads reach nearly 1 within about 4 epochs and stop. One head "
                  "creeps up to between 0.8 and 0.9 in 20 epochs. Lines mark guessing at 0.5 and "
@@ -253,8 +252,8 @@ for several in (False, True):
 
 # %% [markdown]
 # Read the table by question. For *one* and *sum* a single head is as good as eight. For *compare* the step from one head to
-# two is everything, and a feed-forward network after a single head does not make up for it. What the mean has lost, no later
-# layer finds.
+# two is everything, and a feed-forward network after a single head does not make up for it: it can only work with what the
+# mean has kept.
 #
 # So the claim "more heads are better" is too simple. Heads help where one token needs several things from several places.
 # What the table does not show: whether a real text asks for that. Section 8 looks.
@@ -279,19 +278,19 @@ for several in (False, True):
 # | side by side | (batch, queries, d_model) | (4, 5, 6) |
 # | output projection $W_o$ | (batch, queries, d_model) | (4, 5, 6) |
 #
-# The book and the slides stack the heads *vertically*, since a token is a column there. In code a token is a row, and the
-# heads stand side by side. It is the same layer, transposed.
+# The slides have vectors of size 64 and divide the scores by 8: that is the paper's $D = 512$ cut into 8 heads, and $8 =
+# \sqrt{64}$. The book and the slides stack the heads *vertically*, since a token is a column there. In code a token is a
+# row, and the heads stand side by side. It is the same layer, transposed.
 
 # %%
 plots.flow({"x": (0, 1, "x\n(4, 5, 6)"), "q": (1, 2, "q\n(4, 5, 6)"), "k": (1, 1, "k\n(4, 5, 6)"),
             "v": (1, 0, "v\n(4, 5, 6)"),
-            "head 0": (2.2, 1.6, "head 0\nthree times (4, 5, 3)"),
-            "head 1": (2.2, 0.4, "head 1\nthree times (4, 5, 3)"),
-            "c0": (3.4, 1.6, "context 0\n(4, 5, 3)"), "c1": (3.4, 0.4, "context 1\n(4, 5, 3)"),
-            "both": (4.4, 1, "side by side\n(4, 5, 6)"), "out": (5.4, 1, "output\n(4, 5, 6)")},
+            "head 0": (2.1, 1.6, "head 0\nq, k, v (4, 5, 3)"), "head 1": (2.1, 0.4, "head 1\nq, k, v (4, 5, 3)"),
+            "c0": (3.6, 1.6, "context 0\n(4, 5, 3)"), "c1": (3.6, 0.4, "context 1\n(4, 5, 3)"),
+            "both": (4.6, 1, "side by side\n(4, 5, 6)"), "out": (5.8, 1, "output\n(4, 5, 6)")},
            [("x", "q"), ("x", "k"), ("x", "v")] +
            [(part, head) for part in "qkv" for head in ("head 0", "head 1")] +
-           [("head 0", "c0", 0.1, "softmax"), ("head 1", "c1", 0.1, "softmax"), ("c0", "both"), ("c1", "both"),
+           [("head 0", "c0", 0.1, "attend"), ("head 1", "c1", 0.1, "attend"), ("c0", "both"), ("c1", "both"),
             ("both", "out", 0.1, "W_o")],
            title="Two heads, batch 4, length 5, d_model 6",
            alt="Flow from x of shape 4, 5, 6 through query, key and value of the same shape to two heads, "
@@ -587,7 +586,6 @@ coursekit.check("06.contributions")
 # NBVAL_CHECK_OUTPUT
 coursekit.seed_everything(0)
 ours = ct.MultiHeadAttention(12, 3).eval()
-nn.init.normal_(ours.query_projection.bias)  # biases that are not zero, or a lost one would not be noticed
 in_torch = nn.MultiheadAttention(12, 3, batch_first=True).eval()
 ours_in_keras, in_keras = ck.MultiHeadAttention(12, 3), keras.layers.MultiHeadAttention(3, 4)
 in_keras.build((None, None, 12), (None, None, 12))
@@ -652,8 +650,8 @@ for name, key, mask in (("self", query, None), ("self, masked", query, mask_self
 #
 # Difficulty ●●●●○ (4 of 5), about 25 minutes, 4 points
 #
-# Write the layer as an `nn.Module` (or a Keras layer). Its four linear layers without bias, `W_q`, `W_k`, `W_v` and
-# `W_o`, are there already. The mask is boolean, `True` = may attend.
+# Write the layer as an `nn.Module` (or a Keras layer). It has four linear layers from `d_model` to `d_model` without
+# bias, called `W_q`, `W_k`, `W_v` and `W_o`. The mask is boolean, `True` = may attend.
 
 # %%
 import torch.nn as nn
@@ -710,14 +708,15 @@ def attend(name, mask):
 libraries = ["F.scaled_dot_product_attention", "nn.MultiheadAttention, attn_mask",
              "nn.MultiheadAttention, key_padding_mask", "keras.layers.MultiHeadAttention", "ct.MultiHeadAttention"]
 print(f"{'weight on the three allowed keys, mask':40}    as it is    inverted   as 0 and 1")
+found = {}
 for name in libraries:
-    shares = []
+    found[name] = []
     for mask in (allowed, ~allowed, allowed.float()):
         try:
-            shares.append(f"{np.asarray(attend(name, mask))[..., :3].sum(-1).mean():.2f}")
+            found[name].append(f"{np.asarray(attend(name, mask))[..., :3].sum(-1).mean():.2f}")
         except ValueError:
-            shares.append("refused")
-    print(f"{name:40}", "".join(f"{share:>12}" for share in shares))
+            found[name].append("refused")
+    print(f"{name:40}", "".join(f"{share:>12}" for share in found[name]))
 
 # %% [markdown]
 # They do not. Given the mask as it is, `nn.MultiheadAttention` attends to exactly what it must not see, and to nothing else.
@@ -812,17 +811,18 @@ for name, taken in takes.items():
     print(f"{name:40} {taken}")
 
 # %% [markdown]
-# All that we found, in one table. Each entry comes from the cells above.
+# All that we found, in one table. Every entry comes from the cells above.
 
 # %%
 rows = []
 for name in libraries:
-    share = float(np.asarray(attend(name, allowed))[..., :3].sum(-1).mean())
+    as_it_is, _, as_numbers = found[name]
     with_weights, without = empty[name.split(",")[0]]
-    rows.append({"name": name, "true": "may attend" if share > 0.99 else "**forbidden**", "shapes": takes[name],
+    rows.append({"name": name, "true": "may attend" if as_it_is == "1.00" else "**forbidden**", "shapes": takes[name],
+                 "numbers": {"refused": "refused", "1.00": "read as booleans"}.get(as_numbers, "added to the scores"),
                  "nothing": with_weights if with_weights == without else f"{with_weights} / {without}"})
 results.table(rows, {"library": "{name}", "`True` means": "{true}", "shapes of the mask": "{shapes}",
-                     "nothing allowed, with / without weights": "{nothing}"},
+                     "0.0 and 1.0 are": "{numbers}", "nothing allowed: with / without weights": "{nothing}"},
               "Masks in three libraries and here (live).")
 
 # %% [markdown]
@@ -978,9 +978,8 @@ if folder:
 # %% [markdown]
 # ### Sixteen sentences of our own
 #
-# We wrote these before looking at any weight. In eight the pronoun means the first noun, in eight the noun next to it, so
-# neither rule "take the first" nor "take the nearest" gets more than half. After each sentence: the pronoun, what it means,
-# and the other noun.
+# We wrote these before looking at any weight on them. In eight the pronoun means the first noun, in eight the nearest, so
+# neither of these two rules gets more than half. After each sentence: the pronoun, what it means, and the other noun.
 
 # %%
 SENTENCES = [line.split(" | ") for line in """\
@@ -1022,8 +1021,9 @@ if folder:
 # %%
 # NBVAL_CHECK_OUTPUT
 if folder:
+    print("head (3, 1)  mean of 72")
     for (text, *_), head, mean in zip(SENTENCES, preferences[:, 3, 1], preferences.mean((1, 2))):
-        print(f"{head:+.2f}  mean {mean:+.3f}  {text}")
+        print(f"{head:+11.2f} {mean:+11.3f}  {text}")
     print("right: layer 3, head 1", right[3, 1], " mean of all", (preferences.mean((1, 2)) > 0).sum(),
           " best other", np.delete(right, 37).max(), " nearest noun", 16 - sum(first_noun))
 
@@ -1031,7 +1031,7 @@ if folder:
 # The head was chosen on the pizza sentence and is right on 15 of 16 new ones. A coin does as well once in 3,855 tries. Had
 # we searched 72 heads for the best on these very sentences, it would mean much less; that is why they had to be new.
 #
-# Two rows below temper it. The plain mean of all 72 heads is right on 13, with tiny margins: what this head shows is spread
+# Two things temper it. The plain mean of all 72 heads is right on 13, with tiny margins: what this head shows is spread
 # thinly over many. And in most of these sentences grammar gives the answer away: *they* needs a plural, *he* a person. Only
 # six have two nouns that would both fit, and the one miss is among those six: the truck and the bridge.
 #
@@ -1123,9 +1123,27 @@ coursekit.check("06.find_head")
 # ## 9. Is the head needed?
 #
 # The heat map says where the head looks. Lecture 02 ended with a warning: that is a guess about cause, and an ablation tests
-# it. Section 5 tells us how to take a head out: set its columns of $W_o$ to zero, and it adds nothing.
+# it.
 #
-# Two measures, for each of the 72 heads in turn, on our 17 sentences with two nouns.
+# First: how loud is it? Heads add up (section 5), so the part that each of the twelve adds to *it* is a vector, and has a
+# length. The heat map knows nothing of that: it shows neither the values nor $W_o$.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+if folder:
+    attention = own.attention  # our copy of layer 3
+    with torch.no_grad():
+        of_it = alpha[0, :, it, None] @ attention.split(attention.value_projection(hidden[3]))[0]
+        blocks = attention.output_projection.weight.T.unflatten(0, (12, 32))
+        loudness = (of_it @ blocks).norm(dim=-1)[:, 0]  # (12, 1, 32) times (12, 32, 384)
+    print("rank of head 1 among the twelve of its layer:", int((loudness > loudness[1]).sum()) + 1)
+    print(f"length of its part {loudness[1]:.1f}, of the loudest {loudness.max():.1f}, median {loudness.median():.1f}")
+
+# %% [markdown]
+# In this sentence it is the loudest of its layer. So far everything speaks for it. Now take it out: does anything change?
+#
+# Section 5 tells us how: set its columns of $W_o$ to zero, and it adds nothing. Two measures, for each of the 72 heads in
+# turn, on our 17 sentences with two nouns.
 #
 # - **turn**: by how much does the pronoun's last vector turn (1 minus the cosine between before and after)?
 # - **lean**: the pronoun's last vector has a cosine with that of the right noun and one with that of the other. By how much
@@ -1194,11 +1212,11 @@ if folder:
 # from there makes little difference to this output. A plausible reading: a residual connection (lecture 07) goes past every
 # head, and other heads know the antecedent too, as their mean showed.
 #
-# What this does not show: that the head is useless. We took out one head at a time, looked at one output of a model that was
-# trained for whole sentences, and used 17 of them. Michel, Levy and Neubig (2019) found that most heads of trained models
-# can be taken out, one at a time, with hardly any loss, and Voita and others (2019) pruned a translation model down to a few
-# specialised heads. So: a weight says where a head looks, a rank says how special that is, and only an experiment says what
-# it is for.
+# What this does not show: that the head is useless. Even all twelve heads of the layer hardly change the lean, so the lean
+# is a blunt instrument. We took out one head at a time, looked at one output of a model that was trained for whole
+# sentences, and used 17 of them. Michel, Levy and Neubig (2019) found that most heads of trained models can be taken out,
+# one at a time, with hardly any loss, and Voita and others (2019) pruned a translation model down to a few specialised
+# heads. So: a weight says where a head looks, a rank says how special that is, and only an experiment says what it is for.
 #
 # ## Summary
 #
