@@ -10,7 +10,7 @@ from coursekit.datasets.translation.sentences import object_of, place
 # What one can be under, behind, near or in front of.
 SUITABLE = {"under": "table chair bed sofa bench tree",
             "behind": "door tree sofa cupboard house school shop church museum",
-            "near": "tree house school station river lake church park", "by": "window door tree",
+            "near": "house school station river lake church park", "by": "window door tree",
             "front": "house school museum theatre hotel church station shop"}
 # Things and their places.
 SCENES = (
@@ -28,7 +28,8 @@ SCENES = (
 # Who eats and catches what.
 PREY = {"cat": "mouse bird fish meat", "dog": "rabbit meat bread", "fox": "hen rabbit duck mouse",
         "wolf": "pig rabbit goat", "bear": "fish honey apple", "mouse": "cheese bread", "bird": "bread fish",
-        "rabbit": "apple cucumber salad", "horse": "apple bread", "goat": "apple cucumber", "elephant": "banana apple", "duck": "bread fish"}
+        "rabbit": "apple cucumber salad", "horse": "apple bread", "goat": "apple cucumber", "elephant": "banana apple",
+        "duck": "bread fish"}
 HUNTERS = ("cat", "fox", "wolf", "bear")
 BY_SIZE = "mouse duck rabbit cat fox wolf cow elephant".split()
 # What can be compared by an adjective: two nouns of one group.
@@ -53,11 +54,12 @@ COMPARED = {
 }
 GRADED = ("big small old young beautiful good bad long interesting expensive cheap heavy strong kind clever hot cold "
           "fresh sweet delicious clean dirty famous rich sad funny difficult important lazy modern").split()
+NATIONAL = ("French", "Italian", "Russian")  # an artist is a Frenchman, not French, in Russian
 PAIRS = ("boy girl", "man woman", "mother father", "brother sister", "son daughter", "grandmother grandfather",
          "teacher pupil", "doctor nurse", "mother daughter", "father son", "grandmother girl", "woman girl",
-         "writer artist", "engineer lawyer", "cook driver", "farmer neighbour", "Anna Victor", "Emma Nina", "Martin Oscar",
-         "Anna Emma", "Nina Oscar", "cat dog", "student teacher", "tourist guest", "singer artist")
-OWNED = ("brother sister son daughter friend grandmother computer lamp guitar house flat garden farm thing vehicle "
+         "writer artist", "engineer lawyer", "cook driver", "farmer neighbour", "Anna Victor", "Emma Nina",
+         "Martin Oscar", "Anna Emma", "Nina Oscar", "cat dog", "student teacher", "tourist guest", "singer artist")
+OWNED = ("brother sister son daughter friend computer lamp guitar house flat garden farm thing vehicle "
          "cat dog horse rabbit").split()
 # What "my" and "our" may stand before.
 MINE = "thing vehicle pet kin friend neighbour house flat garden computer guitar lamp".split()
@@ -290,7 +292,8 @@ def time(draw):
 
 def description(draw):
     adjective = draw.words.adjectives[draw.pick(name for name in draw.words.adjectives if name != "new")]
-    subject = draw.phrase("subject", draw.noun(adjective.kinds), "the the this my our", adjective=0)
+    noun = draw.noun(adjective.kinds, suits=lambda noun: adjective.name not in NATIONAL or "person" not in noun.kinds)
+    subject = draw.phrase("subject", noun, "the the this my our", adjective=0)
     past = draw.chance(0.4)
     how = draw.pick(("", "", *("very" for _ in range(adjective.name in GRADED)), *("not" for _ in range(not past))))
     return sentences.description(subject, adjective, past, how)
@@ -344,7 +347,7 @@ def existence(draw):
 
 def absence(draw):
     thing, where = draw.scene("a", 0.5, 0.15)
-    if "food" in thing.noun.kinds:
+    if has_kind(thing.noun, ("food", "plant")):
         thing = thing._replace(plural=thing.noun.countable)
     return sentences.absence(thing, where)
 
@@ -441,7 +444,8 @@ def modal(draw):
 
 def imperative(draw):
     how = draw.pick(("do", "do_not", "please", "me"))
-    verbs = GIVING[:4] if how == "me" else [name for name in draw.words.verbs if name not in (*GIVING, "build")]
+    verbs = GIVING[:4] if how == "me" else [name for name, verb in draw.words.verbs.items()
+                                            if name not in (*GIVING, "build") and verb.auxiliary != "reflexive"]
     verb = draw.verb(verbs, "do_not" if how == "do_not" else "do")
     noun = draw.noun(verb.objects, suits=lambda noun: "grown" not in noun.kinds)
     return sentences.imperative(verb, object_of(verb, draw.phrase("object", noun, "the the the this", 0.15)), how)
