@@ -240,15 +240,15 @@ def test_narrow_beams_equal_a_search_that_goes_to_the_limit(beams, penalty):
     prompt, generator, ended_early = torch.tensor([[0], [1], [3]]), torch.Generator().manual_seed(2), 0
     for _ in range(12):
         # By place and last token: by last token alone, some sequences would be equally probable.
-        logits, asked = 2 * torch.randn(8, 4, 4, generator=generator, dtype=torch.float64), []
+        logits, asked = 2 * torch.randn(13, 4, 4, generator=generator, dtype=torch.float64), []
 
         def model(tokens):
             asked.append(tokens.shape[1])
             return logits[torch.arange(tokens.shape[1]), tokens]
-        found = beam_search(model, prompt, beams=beams, max_new_tokens=7, end=2, length_penalty=penalty)
-        ended_early += len(asked) < 7
+        found = beam_search(model, prompt, beams=beams, max_new_tokens=12, end=2, length_penalty=penalty)
+        ended_early += len(asked) < 12
         for row in range(3):
-            assert_same(found[row], to_the_limit(model, prompt[row:row + 1], beams, 7, 2, penalty))
+            assert_same(found[row], to_the_limit(model, prompt[row:row + 1], beams, 12, 2, penalty))
     assert penalty != 0 or beams > 3 or ended_early, "some must end early, or the test does not show that it may"
 
 
