@@ -310,7 +310,8 @@ def squiggles(words, d_model, marked):
         name = f"unit {unit}: {'cos' if unit % 2 else 'sin'}(pos / {10000 ** (unit // 2 * 2 / d_model):.0f})"
         axes.plot(fine, wave(fine / 10000 ** (unit // 2 * 2 / d_model)), color=colour, linestyle=dash)
         axes.plot(vectors[:, unit], marker, color=colour, label=name, markersize=8)
-        axes.annotate(f"{vectors[marked, unit]:.2f}", (marked, vectors[marked, unit]), (8, 7 if unit % 2 else -14),
+        beside = (8, 7) if unit % 2 else (-34, -14)
+        axes.annotate(f"{vectors[marked, unit]:.2f}", (marked, vectors[marked, unit]), beside,
                       textcoords="offset points", color=colour)
     axes.vlines(range(len(words)), -1.1, 1.25, color="grey", linestyle=":", linewidth=1)
     axes.set_xticks(range(len(words)), [f"{word}\n{pos}" for pos, word in enumerate(words)])
@@ -812,8 +813,8 @@ coursekit.check("04.rotary_attention")
 # symbol *three places back*. The symbol alone says nothing about the answer. Only the position does.
 #
 # The model is as small as it can be: one layer of attention, from which the symbol is read. Query, key and value are
-# matrices times the word; the score is then Luong's *general* of lecture 02, with $W$ as a product of two. The four variants
-# differ in two lines.
+# matrices times the word; the score is then Luong's *general* of lecture 02, with $W$ as a product of two. The variants
+# differ only in what the two `if` of `forward` do.
 
 # %%
 class Finder(nn.Module):
@@ -878,7 +879,7 @@ finders = {scheme: train(scheme) for scheme in ("none", "sinusoids", "learned", 
 tests = {f"start_{start}": (three_back(1000, 20, seed=2), start) for start in (0, 10, 50, 150)}
 tests |= {f"length_{length}": (three_back(1000, length, seed=3), 0) for length in (40, 100)}
 live = {scheme: {name: share_right(model, *test) for name, test in tests.items()}
-        for scheme, model in {"guess: the sentence's most frequent symbol": most_frequent, **finders}.items()}
+        for scheme, model in {"guess: most frequent symbol": most_frequent, **finders}.items()}
 
 results.table([{"scheme": scheme} | row for scheme, row in live.items()],
               {"positions": "{scheme}", "as trained": "{start_0:.0%}", "starts at 10": "{start_10:.0%}",
@@ -912,7 +913,8 @@ check("rotary, every start and length 40: at least 0.99",
 # - **Rotary**: right at any start. It cannot be otherwise: the scores depend on distances alone. Only at length 100
 #   something is lost.
 #
-# The stored table has three seeds of each (lowest to highest), made by `benchmarks/positions.py`.
+# The stored table has three seeds of each (lowest to highest), made by `benchmarks/positions.py`. In size they are alike,
+# 4,112 learned numbers; the learned table has 6,400 more, 32 for each of 200 positions.
 
 # %%
 results.stored_table("positions")
@@ -947,13 +949,13 @@ results.table(rows, {"starts at": "{start:}", "as it is": "{as_it_is:.0%}", "slo
 # %%
 # NBVAL_CHECK_OUTPUT
 for row in rows:
-    check(f"start {row['start']}: below 0.93 as it is, above 0.95 with slow waves held",
+    check(f"start {row['start']}: below 0.93, with slow waves held above 0.95",
           row["as_it_is"] < 0.93 and row["held"] > 0.95)
 
 # %% [markdown]
-# The slow waves did the damage. The model leans on parts of the vector that had told it nothing about *three back*, simply
-# because they did no harm in training. "Generalises to longer sequences", the third criterion, is true of the vectors and
-# not of the model.
+# The slow waves did the damage. In training their angles lay on a short arc, and what the model has made of them there does
+# not hold on the rest of the circle. "Generalises to longer sequences", the third criterion, is true of the vectors and not
+# of the model.
 #
 # The cure here is not another formula but other data: let the training sentences start anywhere from 0 to 99. Stored, three
 # seeds:
@@ -1006,7 +1008,7 @@ check("places 20 or more away take at least 0.2", rows[2]["far"] >= 0.2)
 # The explanation was wrong. The near places take no more than before; the weight goes to places 20 or more away. Such
 # distances never occurred in training, so nothing has taught the model to ignore them. It is the fault of the sinusoids once
 # more, with *distances* in place of positions: the slow pairs turn to angles that training did not see. Both experiments
-# with three seeds, stored:
+# with three seeds, stored (holding the slow waves brings eight of nine runs to 99 %, and one to 91 %):
 
 # %%
 results.stored_table("positions_why")
