@@ -196,9 +196,9 @@ print("with a residual:       cosine between positions at most 0.60: ",
 # vector: each attention takes averages of the tokens, and averages of averages forget which token was which. The sum keeps
 # every token its own.
 #
-# The deck says that residual connections are *within* a layer and not across layers. As a wiring diagram that is right. As a
-# path it is not: the sums of all layers follow each other, so there is a way from the bottom to the top that goes through no
-# part at all. That way is what the figure measures.
+# The slides say that residual connections are *within* a layer and not across layers. As a wiring diagram that is right. As
+# a path it is not: the sums of all layers follow each other, so there is a way from the bottom to the top that goes through
+# no part at all. That way is what the figure measures.
 #
 # What this does not show: these are random weights as PyTorch draws them. With larger ones the product explodes instead of
 # vanishing. And a gradient that arrives is no proof that training works. We come to that in section 8.
@@ -653,8 +653,8 @@ for row in rows:
 # With $F = 4D$ that is $4D^2$ against $8D^2$, and the rest is small. The number of heads does not enter. Embeddings come on
 # top: one vector for each token of the vocabulary, and in BERT one for each position and for each of 2 segments, and a norm.
 #
-# **Predict.** The notes say that feed-forward networks (MLPs) hold the majority of a model's parameters. Is that true of a
-# layer? Of BERT-base? Of a small model?
+# **Predict.** The notes this course draws on say that feed-forward networks (MLPs) hold the majority of a model's
+# parameters. Is that true of a layer? Of BERT-base? Of a small model?
 
 # %%
 def by_part(d_model, d_ff, n_layers, vocabulary, positions=0, segments=0, embedding_norm=False):
@@ -1233,7 +1233,7 @@ if folder:
 if folder:
     print("typical size of the output between 0.4 and 0.5:", 0.4 < size < 0.5)
     groups = {"below 0.001 %": (0, 1e-5), "below 0.01 %": (1e-5, 1e-4), "below 1 %": (1e-4, 1e-2),
-              "1 % to 10 %": (1e-2, 0.1), "above 10 %": (0.1, np.inf)}
+              "above 10 %": (0.1, np.inf)}
     for words, (low, high) in groups.items():
         print(words)
         for name, row in costs.items():
