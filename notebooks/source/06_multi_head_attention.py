@@ -278,9 +278,9 @@ for several in (False, True):
 # | side by side | (batch, queries, d_model) | (4, 5, 6) |
 # | output projection $W_o$ | (batch, queries, d_model) | (4, 5, 6) |
 #
-# The slides have vectors of size 64 and divide the scores by 8: that is the paper's $D = 512$ cut into 8 heads, and $8 =
-# \sqrt{64}$. The book and the slides stack the heads *vertically*, since a token is a column there. In code a token is a
-# row, and the heads stand side by side. It is the same layer, transposed.
+# The slides have vectors of size 64 and divide the scores by 8: that is the paper's $D = 512$ cut into 8 heads, and
+# $8 = \sqrt{64}$. The book and the slides stack the heads *vertically*, since a token is a column there. In code a token is
+# a row, and the heads stand side by side. It is the same layer, transposed.
 
 # %%
 plots.flow({"x": (0, 1, "x\n(4, 5, 6)"), "q": (1, 2, "q\n(4, 5, 6)"), "k": (1, 1, "k\n(4, 5, 6)"),
@@ -381,8 +381,9 @@ coursekit.check("06.split_heads")
 # %% [markdown]
 # ## 4. Loop, batched, fused: one layer in three versions
 #
-# First with a loop over the heads, in NumPy, as the paper's formula says it: $\text{head}_i = \text{attention}(Q W_i^Q, K
-# W_i^K, V W_i^V)$. The matrix of head $i$ is a block of rows of the layer's one big matrix.
+# First with a loop over the heads, in NumPy, as the paper's formula says it:
+# $\text{head}_i = \text{attention}(Q W_i^Q, K W_i^K, V W_i^V)$. The matrix of head $i$ is a block of rows of the layer's one
+# big matrix.
 
 # %%
 # NBVAL_CHECK_OUTPUT
