@@ -1037,17 +1037,23 @@ print(f"each further dimension multiplies by about {(expected[384] / expected[20
 # entries that is 0.23. What will it be for real words?
 
 # %%
-# NBVAL_CHECK_OUTPUT
 if folder:
     words_only = np.array([place for place, token in enumerate(entries.tokens)
                            if token.isalpha() and len(token) > 1])
+    spread, closest = {}, {}
     for name, table in (("random", random_directions(*real.shape)), ("real", unit(real))):
         a, b = rng.choice(words_only, (2, 20000))
-        spread = (table[a] * table[b]).sum(axis=1).std()
+        spread[name] = (table[a] * table[b]).sum(axis=1).std()
         some = rng.choice(words_only, 200, replace=False)
-        closest = (table[some] * table[nearest(table, some)[:, 0]]).sum(axis=1)
-        print(f"{name:6} vectors: spread of the cosines {spread:.2f}, as in {1 / spread**2:3.0f} "
-              f"dimensions; nearest neighbour {np.median(closest):.2f}")
+        closest[name] = np.median((table[some] * table[nearest(table, some)[:, 0]]).sum(axis=1))
+        print(f"{name:6} vectors: spread of the cosines {spread[name]:.3f}, as in "
+              f"{1 / spread[name]**2:.0f} dimensions; nearest neighbour {closest[name]:.2f}")
+
+# %%
+# NBVAL_CHECK_OUTPUT
+if folder:
+    print("spread as in at most 0.6 times as many dimensions:", (spread["random"] / spread["real"])**2 <= 0.6)
+    print("nearest neighbour at least twice as near:", closest["real"] >= 2 * closest["random"])
 
 # %% [markdown]
 # The estimate is a little high for random directions. Real vectors fill the space less evenly: their cosines spread like
@@ -1063,7 +1069,7 @@ if folder:
 # - BERT's input is `[CLS]` first `[SEP]` second `[SEP]`, with segments and a mask.
 # - A look-up is a product with one-hot vectors that nobody computes. Its gradient adds up over repeated tokens.
 # - Words in similar company get similar vectors; where company changes in the same way, steps become parallel.
-# - *King − man + woman* is *king*, unless *king* is left out. Ask all questions and show the baseline.
+# - *King − man + woman* is *king* in a real model, unless *king* is left out. Ask all questions and show the baseline.
 # - In $d$ dimensions $d$ directions are orthogonal and exponentially many are almost so.
 #
 # A token's vector is the same in every sentence, and the same at every place of it. Lecture 04 tells the model *where* a
