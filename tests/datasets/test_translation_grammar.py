@@ -3,6 +3,7 @@
 import pytest
 
 from coursekit.datasets.translation import detokenize, english, french, russian, sentences
+from coursekit.datasets.translation.corpus import make_row
 from coursekit.datasets.translation.lexicon import PRONOUNS, lexicon
 from coursekit.datasets.translation.phrase import Both, Phrase
 from coursekit.datasets.translation.sentences import object_of, place
@@ -275,6 +276,10 @@ he | buy | past | some big lamps
     He bought big lamps.
     Он купил большие лампы.
     Il a acheté de grandes lampes.
+he | feed | past | these white cows
+    He fed these white cows.
+    Он накормил этих белых коров.
+    Il a nourri ces vaches blanches.
 this man | know | present | the nurse
     This man knows the nurse.
     Этот мужчина знает медсестру.
@@ -1291,6 +1296,10 @@ Emma & Nina | sit_down | past | @onto the bench
     Emma and Nina sat on the bench.
     Эмма и Нина сели на скамейку.
     Emma et Nina se sont assises sur le banc.
+the woman & the man | return | past | @from the park
+    The woman and the man returned from the park.
+    Женщина и мужчина вернулись из парка.
+    La femme et l'homme sont revenus du parc.
 the doctor & the nurse | help | future | the child
     The doctor and the nurse will help the child.
     Врач и медсестра помогут ребёнку.
@@ -1363,3 +1372,29 @@ def test_every_construction_has_eight_sentences_by_hand():
     tables = {construction: len(table.strip().splitlines()) // 4 for (construction, _), table in CASES.items()}
     assert set(tables) == {construction.__name__ for construction in (*CONSTRUCTIONS, HELD_OUT)}
     assert min(tables.values()) >= 8
+
+
+# The numbers are places of tokens in the sentences above them, read off by hand.
+@pytest.mark.parametrize("say, spec, to_russian, to_french", [
+    # there is no milk in the fridge . / в холодильнике нет молока . / il n' y a pas de lait dans le réfrigérateur .
+    (two_phrases(sentences.absence), "some milk | @at the fridge",
+     "0-2 1-2 2-2 3-3 4-0 6-1 7-4", "0-0 0-2 0-3 1-0 1-2 1-3 2-1 2-4 3-6 4-7 5-8 6-9 7-10"),
+    # he does not see the white cow . / он не видит белую корову . / il ne voit pas la vache blanche .
+    (statement, "he | see | not present | the white cow",
+     "0-0 1-2 2-1 3-2 5-3 6-4 7-5", "0-0 1-2 2-1 2-3 3-2 4-4 5-6 6-5 7-7"),
+    # the girl went to the museum . / девочка пошла в музей . / la fille est allée au musée .
+    (statement, "the girl | go | past | @to the museum",
+     "1-0 2-1 3-2 5-3 6-4", "0-0 1-1 2-2 2-3 3-4 4-4 5-5 6-6"),
+    # she gave me the teacher 's book . / она дала мне книгу учителя . / elle m' a donné le livre du professeur .
+    (giving, "she | give | past | I | the teacher's book",
+     "0-0 1-1 2-2 4-4 6-3 7-5", "0-0 1-2 1-3 2-1 3-6 4-7 5-6 6-5 7-8"),
+    # the boy never drinks tea . / мальчик никогда не пьёт чай . / le garçon ne boit jamais de thé .
+    (habit, "the boy | never | drink | some tea",
+     "1-0 2-1 2-2 3-3 4-4 5-5", "0-0 1-1 2-2 2-4 3-3 4-6 5-7"),
+    # the man approached the house . / мужчина подошёл к дому . / l' homme s' est approché de la maison .
+    (statement, "the man | approach | past | the house",
+     "1-0 2-1 2-2 4-3 5-4", "0-0 1-1 2-2 2-3 2-4 2-5 3-6 4-7 5-8"),
+])
+def test_alignment_by_hand(say, spec, to_russian, to_french):
+    row = make_row(say, say(spec))
+    assert row.line().split("\t")[-2:] == [to_russian, to_french]

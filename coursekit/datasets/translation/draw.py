@@ -141,7 +141,7 @@ class Draw:
         return self.pick(noun for noun in nouns_of(frozenset(kinds.split() if isinstance(kinds, str) else kinds))
                          if noun.name not in but and suits(noun))
 
-    def adjective(self, noun, share=1):
+    def adjective(self, noun, share):
         """With this share an adjective that suits the noun, otherwise None."""
         fitting = adjectives_of(noun)
         return self.pick(fitting) if fitting and self.chance(share) else None
@@ -207,7 +207,7 @@ class Draw:
         if position == "under" and "animal" not in kinds_of(subject):
             noun = self.words.nouns["tree"]
         else:
-            noun = self.noun(SUITABLE[position].split() if position in SUITABLE else verb.places)
+            noun = self.noun(SUITABLE.get(position, verb.places))
         return place(position, self.place_phrase(noun, position in ("to", "from")))
 
     def movement(self, tense, where, pronouns=IN_PAST):
