@@ -718,6 +718,10 @@ a museum | @at the city
     There is a museum in the city.
     В городе есть музей.
     Il y a un musée dans la ville.
+a university | @at the city
+    There is a university in the city.
+    В городе есть университет.
+    Il y a une université dans la ville.
 some flowers | @at the garden
     There are flowers in the garden.
     В саду растут цветы.

@@ -19,7 +19,7 @@ SEED = 8
 
 
 class Pair(NamedTuple):
-    """alignment: list of (place of an English token, place of a token of the translation), from the draw."""
+    """alignment: list of (place of an English token, place of a token of the translation), from the grammar."""
 
     english: str
     other: str

@@ -2,18 +2,18 @@
 
 from coursekit.datasets.translation.phrase import Both, Word, words
 
-CONSONANT_SOUND = ("university", "one")
+CONSONANT_SOUND = ("university",)
 
 
 def noun_phrase(phrase, role="object"):
     """The words of a phrase; pronouns depend on the role, "subject" or "object"."""
     if isinstance(phrase, Both):
         return noun_phrase(phrase.first) + words("and", "and") + noun_phrase(phrase.second)
-    noun, number = words_of_noun(phrase, role), words(article(phrase), phrase.tag("det"))
+    determiner = words(article(phrase), phrase.tag("det"))
     if phrase.owner:
-        number = noun_phrase(phrase.owner) + words("'s", phrase.owner.tag("of"))
+        determiner = noun_phrase(phrase.owner) + words("'s", phrase.owner.tag("of"))
     adjective = words(phrase.adjective.name, phrase.tag("adj")) if phrase.adjective else []
-    return number + adjective + noun
+    return determiner + adjective + words_of_noun(phrase, role)
 
 
 def words_of_noun(phrase, role):

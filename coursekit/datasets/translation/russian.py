@@ -2,14 +2,13 @@
 
 import re
 
+from coursekit.datasets.translation.lexicon import ADJECTIVE_FORMS
 from coursekit.datasets.translation.phrase import Both, Word, words
 
-# Forms as in the lexicon's adjectives: m n f pl, then gen_m dat_m ins_m prep_m gen_f acc_f gen_pl ins_pl.
-DETERMINERS = {
-    "this": "этот это эта эти этого этому этим этом этой эту этих этими".split(),
-    "my": "мой моё моя мои моего моему моим моём моей мою моих моими".split(),
-    "our": "наш наше наша наши нашего нашему нашим нашем нашей нашу наших нашими".split(),
-}
+DETERMINERS = {name: dict(zip(ADJECTIVE_FORMS, forms.split(), strict=True)) for name, forms in {
+    "this": "этот это эта эти этого этому этим этом этой эту этих этими",
+    "my": "мой моё моя мои моего моему моим моём моей мою моих моими",
+    "our": "наш наше наша наши нашего нашему нашим нашем нашей нашу наших нашими"}.items()}
 WHICH = {"nom": dict(m="который", n="которое", f="которая", pl="которые"),
          "acc": dict(m="который", n="которое", f="которую", pl="которые")}
 NUMBERS = {"two": "два", "three": "три", "four": "четыре", "five": "пять", "six": "шесть", "seven": "семь",
@@ -35,11 +34,6 @@ def agree(forms, case, gender, plural, animate):
     return forms["gen_f" if gender == "f" else f"{case}_m"]
 
 
-def determiner_forms(name):
-    return dict(zip(("m", "n", "f", "pl", "gen_m", "dat_m", "ins_m", "prep_m", "gen_f", "acc_f", "gen_pl", "ins_pl"),
-                    DETERMINERS[name]))
-
-
 def noun_phrase(phrase, case="nom"):
     """The words of a phrase in a case: "nom", "gen", "dat", "acc", "ins", "prep", or "place" (where)."""
     if isinstance(phrase, Both):
@@ -51,7 +45,7 @@ def noun_phrase(phrase, case="nom"):
         return counted(phrase)
     group = []
     if phrase.article in DETERMINERS:
-        form = agree(determiner_forms(phrase.article), case, noun.gender, phrase.plural, noun.animate)
+        form = agree(DETERMINERS[phrase.article], case, noun.gender, phrase.plural, noun.animate)
         group += words(form, phrase.tag("det"))
     if phrase.adjective:
         form = agree(phrase.adjective.russian, case, noun.gender, phrase.plural, noun.animate)

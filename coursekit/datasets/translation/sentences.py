@@ -14,7 +14,7 @@ ON_DAYS = {"Monday": "по понедельникам", "Tuesday": "по вто�
 # Before the verb in each language; in French never is what stands instead of "pas".
 HOW_OFTEN = {"often": ("often", "часто", "souvent"), "never": ("never", "никогда", ""),
              "every day": ("", "каждый день", "")}
-# English, Russian with its case, French.
+# English, Russian with its case, French. One can live "near", and sit "by" a window; the words are the same.
 POSITIONS = {"under": ("under", "под", "ins", "sous"), "behind": ("behind", "за", "ins", "derrière"),
              "near": ("near", "около", "gen", "près de"), "by": ("near", "около", "gen", "près de"),
              "front": ("in front of", "перед", "ins", "devant")}
