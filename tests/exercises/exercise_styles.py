@@ -8,12 +8,21 @@ import numpy as np
 import torch
 
 STYLES = defaultdict(list)
+KERAS_STYLES = {}
 
 
 def style(id):
     def keep(definition):
         STYLES[id].append(definition)
         return definition
+    return keep
+
+
+def keras_styles(id):
+    """Of a function that returns Keras layers: they are made on demand, since importing Keras costs seconds."""
+    def keep(layers):
+        KERAS_STYLES[id] = layers
+        return layers
     return keep
 
 

@@ -1,11 +1,9 @@
-import functools
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from exercise_styles import choice, reversal_predictor, style
+from exercise_styles import choice, keras_styles, reversal_predictor, style
 
 choice("02.wiring", "a")
 reversal_predictor("02.length_100")
@@ -197,9 +195,8 @@ class DoublePrecision(nn.Module):
         return torch.tanh(self.W(torch.concat([context, state], dim=-1).to(self.W.weight.dtype)))
 
 
-@functools.cache
-def keras_styles():
-    """Keras layers, made on demand: importing Keras costs seconds."""
+@keras_styles("02.attentional_vector")
+def attentional_vectors():
     import keras
 
     class WithDense(keras.layers.Layer):

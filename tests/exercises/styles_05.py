@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from exercise_styles import choice, number, style
+from exercise_styles import choice, keras_styles, number, style
 
 number("05.attention_parameters", 787968)
 choice("05.too_good", "c")
@@ -190,3 +190,22 @@ class QueriesScaledAndFutureLowered(nn.Module):
         for i in range(length):
             scores[:, i, i + 1:] = -1e30
         return torch.bmm(torch.softmax(scores, -1), self.W_value(x))
+
+
+@keras_styles("05.causal_self_attention")
+def causal_layers():
+    import keras
+    from keras import ops
+
+    class WithDense(keras.layers.Layer):
+        def __init__(self, d_model, d_head):
+            super().__init__()
+            self.W_query, self.W_key, self.W_value = (keras.layers.Dense(d_head, use_bias=False) for _ in range(3))
+            self.scale = d_head ** -0.5
+
+        def call(self, x):
+            scores = self.scale * self.W_query(x) @ ops.transpose(self.W_key(x), (0, 2, 1))
+            allowed = ops.tril(ops.ones(scores.shape[1:], "bool"))
+            return ops.softmax(ops.where(allowed, scores, float("-inf"))) @ self.W_value(x)
+
+    return [WithDense]

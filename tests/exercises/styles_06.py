@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from exercise_styles import number, style
+from exercise_styles import keras_styles, number, style
 
 number("06.parameters", 604028928)
 
@@ -213,3 +213,26 @@ def sorted_list(weights, query, wanted, other):
     prefers = {name: float(weights[name][query, wanted] - weights[name][query, other]) for name in heads}
     layer, head = sorted(heads, key=prefers.get)[-1]
     return layer, head, sum(value > 0 for value in prefers.values()) / len(heads)
+
+
+@keras_styles("06.multi_head")
+def layers_of_heads():
+    import keras
+    from keras import ops
+
+    class WithDense(keras.layers.Layer):
+        def __init__(self, d_model, n_heads):
+            super().__init__()
+            self.heads, self.d_model = n_heads, d_model
+            self.W_q, self.W_k, self.W_v, self.W_o = (keras.layers.Dense(d_model, use_bias=False) for _ in range(4))
+
+        def split(self, x):
+            return ops.transpose(ops.reshape(x, (x.shape[0], -1, self.heads, self.d_model // self.heads)), (0, 2, 1, 3))
+
+        def call(self, query, key, mask):
+            q, k, v = self.split(self.W_q(query)), self.split(self.W_k(key)), self.split(self.W_v(key))
+            scores = ops.einsum("bhqd,bhkd->bhqk", q, k) / (self.d_model // self.heads) ** 0.5
+            weights = ops.softmax(ops.where(mask[:, None], scores, -1e9))
+            return self.W_o(ops.reshape(ops.einsum("bhqk,bhkd->bqhd", weights, v), query.shape))
+
+    return [WithDense]
