@@ -154,7 +154,12 @@ def flow(boxes, arrows, *, title, alt):
         axes.annotate("", (x1, y1), (x0, y0), arrowprops=line, zorder=1)
         axes.text((x0 + x1) / 2, (y0 + y1) / 2, label, ha="center", va="center", fontsize=8, zorder=2,
                   bbox=dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none") if label else None)
-    figure.draw_without_rendering()  # an arrow ends at the edge of a box, which is known once its text is drawn
+    figure.draw_without_rendering()  # only now is it known how large a box is: an arrow ends at its edge
+    wide = [axes.transData.inverted().transform_bbox(text.get_bbox_patch().get_window_extent())
+            for text in drawn.values() if text.get_bbox_patch()]
+    left, right = axes.get_xlim()
+    axes.set_xlim(min(left, *(box.x0 - 0.2 for box in wide)), max(right, *(box.x1 + 0.2 for box in wide)))
+    figure.draw_without_rendering()
     show(figure, alt)
 
 

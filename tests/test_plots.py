@@ -169,6 +169,13 @@ def test_flow_draws_every_box_and_an_arrow_as_wide_as_its_weight(drawn):
     assert target.y0 - 10 < reach[:, 1].max() < target.y0 + 2, "the arrow ends at the edge of the box, not under it"
 
 
+def test_flow_makes_room_for_a_wide_box(drawn):
+    plots.flow({"x": (0, 0, "a box with many words at the left edge"), "y": (3, 0)}, [("x", "y")], title="", alt="A")
+    axes = drawn[0][0].axes[0]
+    box, page = axes.texts[0].get_bbox_patch().get_window_extent(), axes.get_window_extent()
+    assert page.x0 <= box.x0 and box.x1 <= page.x1
+
+
 @pytest.mark.parametrize("arrow, message", [
     (("x", "y"), "an arrow names y, boxes has x, z"),
     (("x", "z", 1.5), "the arrow from x to z has width 1.5, expected 0 to 1"),
