@@ -19,7 +19,8 @@ from coursekit.results import record
 
 WORDS = ("the . cook waiter guest critic ordered tasted praised paid soup bread salad cake").split()
 KINDS = torch.tensor([0, 1] + [2] * 4 + [3] * 4 + [4] * 4)
-FLOOR = 9 * math.log(4) / 16  # 9 of the 16 words asked for are one of four, the others follow from the grammar
+SEEN = 16
+FLOOR = 9 * math.log(4) / SEEN  # 9 of the 16 words asked for are one of four, the others follow from the grammar
 SETTINGS = dict(epochs=25, batch_size=64, learning_rate=0.003)
 COLUMNS = {"Trained": "{mask}", "Training loss": "{train:.3f} ({train_low:.3f} to {train_high:.3f})",
            "Test loss, same mask": "{test:.3f}", "Test loss, future hidden": "{hidden:.2f}",
@@ -33,8 +34,8 @@ def windows(n, seed):
     generator = torch.Generator().manual_seed(seed)
     noun, verb, dish = (torch.randint(first, first + 4, (3 * n,), generator=generator) for first in (2, 6, 10))
     the, stop = torch.zeros_like(noun), torch.ones_like(noun)
-    words = torch.stack([the, noun, verb, the, dish, stop], dim=1).view(n, 18)
-    return words[:, :16], words[:, 1:17]
+    text = torch.stack([the, noun, verb, the, dish, stop], dim=1).view(n, 18)
+    return text[:, :SEEN], text[:, 1:SEEN + 1]
 
 
 class Predictor(nn.Module):
