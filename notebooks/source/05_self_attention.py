@@ -452,9 +452,9 @@ for name, rows in measured.items():
               f"queries with a gradient below 0.001: {flat:.0%}")
 
 # %% [markdown]
-# With the division nothing depends on $d$. Without it softmax turns into a hard choice, made by chance before anything is
-# learned, and for most queries the gradient that could correct it is gone. At $d = 64$ this is a handicap, at $d = 1024$ it
-# is the end. At $d = 4$ you would hardly notice. A few queries keep a gradient even at 1,024, those whose two best keys
+# With the division nothing depends on $d$. Without it softmax turns, as $d$ grows, into a hard choice, made by chance before
+# anything is learned, and the gradient that could correct it goes away: at $d = 64$ for one query in eight, at $d = 1024$
+# for two in three. At $d = 4$ you would hardly notice. Some queries keep a gradient even at 1,024, those whose two best keys
 # happen to lie close together.
 #
 # What the figure does not show: trained queries and keys. It is about the start of training, where vectors are random.
@@ -492,8 +492,8 @@ for name, scale in (("nothing", 1), ("√d_head = 8", np.sqrt(d_head)),
 # nothing raises an error. The gradient at the scores is no smaller then; but on its way to the query it is divided by the
 # same large number.
 #
-# Below you see the weights of a query with $d = 64$, sorted, as the mean over 2,000 queries. In a running notebook the slider
-# moves the divisor.
+# Below you see the weights of a query with $d = 64$, sorted, as the mean over 2,000 queries. In a running notebook the
+# slider moves the divisor.
 #
 # **Predict.** Where on the way from 1 to 64 do the sixteen bars become nearly level?
 
@@ -783,9 +783,9 @@ row_2 = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)[1]
 print("F.scaled_dot_product_attention   output ", row_2.numpy())
 
 # %% [markdown]
-# Even weights over things that do not count, zeros, and NaN: in one library the answer even depends on whether you ask for
-# the weights. Do not rely on any of them. `coursekit` replaces such a row before and after the kernel, and its tests hold
-# it to zero.
+# Even weights over things that do not count, zeros, and NaN. In `nn.MultiheadAttention` the answer even depends on whether
+# you ask for the weights, and lecture 06 shows the same of Keras's `MultiHeadAttention`. Do not rely on any of them.
+# `coursekit` replaces such a row before and after the kernel, and its tests hold it to zero.
 #
 # ### Padding
 #
@@ -888,8 +888,8 @@ for name, mask in (("no mask", None), ("causal mask", ct.causal_mask(6)),
 #
 # Now an experiment in which we know the truth. A small grammar writes sentences such as *the cook praised the soup .* Three
 # of the six words are drawn at random, each from four; the other three are certain. Nobody can predict a fair choice among
-# four better than with probability ¼, which costs $\ln 4 = 1.386$. So we know the lowest loss that any *prediction* can
-# have.
+# four better than with probability ¼, which costs $\ln 4 = 1.386$ (in *nats*, the unit of a natural logarithm). So we know
+# the lowest loss that any *prediction* can have.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -1041,7 +1041,7 @@ for name, model in models.items():
           f"at most 0.1: {right <= 0.1}")
 
 # %% [markdown]
-# The cheat has learned nothing about the grammar. It hardly ever had to. The same over three seeds, by
+# The cheat has learned next to nothing about the grammar. It hardly ever had to. The same over three seeds, by
 # `benchmarks/causal_leak.py`:
 
 # %%
@@ -1231,7 +1231,7 @@ for axes, (rows, label, title, lines) in zip(panels, drawn):
     axes.legend()
 plots.show(figure, "Two panels against the length, all axes logarithmic. Time: the kernel and the way with "
                    "weights both rise with slope 2, the latter up to five times higher; the maps rise with "
-                   "slope 1. Memory: with weights the line has slope 2 and reaches 267 MB at 2,048 words; the "
+                   "slope 1. Memory: with weights the line has slope 2 and reaches 266 MB at 2,048 words; the "
                    "kernel's has slope 1 and reaches 41 MB at 8,192.")
 
 # %%
