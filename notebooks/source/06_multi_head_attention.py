@@ -408,10 +408,10 @@ print("one head's q", q.shape, " weights", alpha.shape, " output", by_loop.shape
 # %% [markdown]
 # Then batched: all heads in one matrix product, with the split of section 3. And fused: the same through PyTorch's kernel,
 # which never stores the weights (lecture 05). Both are in the package's class. Asked for weights it computes them, otherwise
-# it takes the kernel.
+# it takes the kernel. Two things that you see here come later: `dropout` in lecture 07, and `cache` in lecture 09.
 
 # %%
-coursekit.show_source(ct.MultiHeadAttention.forward)  # (cache is for lecture 09)
+coursekit.show_source(ct.MultiHeadAttention.forward)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -514,8 +514,8 @@ print("same weights:                  ", torch.allclose(alpha, other_alpha, atol
 print("same weights in the new order: ", torch.allclose(alpha[:, order], other_alpha, atol=1e-6))
 
 # %% [markdown]
-# The layer cannot tell its heads apart, a sum has no order. A head's number means nothing across two trained models. It is a
-# name inside one set of weights.
+# The layer cannot tell its heads apart, since a sum has no order. A head's number means nothing across two trained models.
+# It is a name inside one set of weights.
 #
 # ### How many learned numbers?
 #
@@ -569,7 +569,7 @@ def contributions(contexts, W):
 coursekit.check("06.contributions")
 
 # %% [markdown]
-# ## 6. One layer, four libraries
+# ## 6. One layer, four classes
 #
 # PyTorch and Keras have this layer too. Do they compute the same? To find out, one needs the same weights in all of them,
 # and they store them differently:
@@ -674,7 +674,7 @@ class MultiHead(nn.Module):
 coursekit.check("06.multi_head")
 
 # %% [markdown]
-# ## 7. Three conventions for one mask
+# ## 7. One mask, two meanings
 #
 # A boolean mask has two possible meanings, and the libraries do not agree. Nothing in the tensor says which one is meant,
 # and the wrong one raises no error.
@@ -824,7 +824,7 @@ for name in libraries:
                  "nothing": with_weights if with_weights == without else f"{with_weights} / {without}"})
 results.table(rows, {"library": "{name}", "`True` means": "{true}", "shapes of the mask": "{shapes}",
                      "0.0 and 1.0 are": "{numbers}", "nothing allowed: with / without weights": "{nothing}"},
-              "Masks in three libraries and here (live).")
+              "Masks in PyTorch, in Keras and here (live).")
 
 # %% [markdown]
 # ### What a silently inverted mask costs
@@ -1082,8 +1082,9 @@ if folder:
 #
 # ### The same head in our own layer
 #
-# Is there anything in these heads that the layer of this lecture does not have? Copy the weights of BERT's layer 3 into
-# ours, hand it the hidden states that enter that layer, and compare.
+# Is there anything in these heads that the layer of this lecture does not have? Copy the weights of BERT's layer 3 into ours
+# (`ct.EncoderLayer` is our attention with what lecture 07 puts around it), hand it the hidden states that enter that layer,
+# and compare.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -1224,14 +1225,14 @@ if folder:
 # - A head gives each query one weighted mean. Where two things must be read apart, it takes two heads. Where a mean is
 #   enough, one will do.
 # - Heads are a cut of the units: split the last axis, then move heads before time, and back in the reverse order. A plain
-#   reshape has the right shape and leaks through every mask.
+#   reshape in one of the two places gives the right shape, and a leak through the causal mask.
 # - The number of learned numbers does not depend on the number of heads. What shrinks is the width of each.
 # - The output is a sum over the heads, each with its own columns of $W_o$. Their order means nothing.
 # - PyTorch, Keras and this course compute the same layer. `nn.MultiheadAttention` reads `True` as forbidden, the others as
 #   may attend. Rows with nothing to attend to differ even within one library.
-# - Heads of a trained BERT have kinds: previous token, next token, resting on `[CLS]`, and one that finds antecedents better
-#   than any other. Rank it among all, test it on fresh sentences, compare with simple rules, and ablate it before you call
-#   it a cause.
+# - Heads of a trained BERT have kinds: previous token, next token, resting on `[CLS]`, and one that finds the antecedent in
+#   15 of our 16 sentences. Rank it among all, test it on fresh sentences, compare with simple rules, and ablate it before
+#   you call it a cause.
 #
 # ## Further reading
 #
