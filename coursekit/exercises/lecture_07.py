@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import coursekit.reference as reference
 from coursekit.exercises.call import Case
 from coursekit.exercises.exercise import Exercise
 
@@ -18,7 +19,7 @@ task = Exercise(
     "07.layer_norm", "Layer norm",
     "Write `normalise_tokens`: subtract from each token's vector its mean, divide by the root of its variance (the "
     "mean of the squared deviations) plus epsilon, multiply by `scale` and add `shift`.",
-    difficulty=2, minutes=10, points=2,
+    difficulty=1, minutes=10, points=2,
     sizes=(dict(batch=2, length=3, d_model=4, epsilon=0.25), dict(batch=3, length=2, d_model=5, epsilon=0.1),
            dict(batch=4, length=6, d_model=3, epsilon=0.5)),
     returns={"normalised": ("batch", "length", "d_model")},
@@ -358,31 +359,37 @@ def second_matrix_forgotten():
 
 task = Exercise(
     "07.which_order", "Which order is this code?",
-    "A repository calls this its Transformer block:\n\n"
-    "```\ndef block(x):\n    h = norm_a(x)\n    x = x + attention(h, h, h)\n    h = norm_b(x)\n    return x + mlp(h)\n"
-    "```\n\nWhich order is it? Give `norm_order` the letter.",
-    difficulty=1, minutes=3, points=1, kind="choice",
+    "A repository says that it follows the paper: a norm after each residual sum. This is its code.\n\n"
+    "```\ndef block(x):\n    h = norm_a(x)\n    x = x + attention(h, h, h)\n    h = norm_b(x)\n    return x + mlp(h)\n\n\n"
+    "def encoder(x):\n    for block in blocks:\n        x = block(x)\n    return x\n```\n\n"
+    "Which order is it, and is anything missing? Give `norm_order` the letter.",
+    difficulty=2, minutes=4, points=1, kind="choice",
     options={
-        "a": ("Post-norm: norm_b stands after the first residual sum.",
+        "a": ("Post-norm, as the repository says: norm_b stands after the first residual sum.",
               "It does, but what it gives goes into the mlp only. In post-norm the sum itself is replaced by its "
               "norm, and the next sum starts from that; here x stays as it was."),
-        "b": ("Pre-norm: each norm feeds a part only, and no sum is ever normalised.",
-              "Follow x: it is only added to. A stack of such blocks has one more norm at its very end."),
-        "c": ("Neither: the first norm is pre-norm, the second is post-norm.",
+        "b": ("Pre-norm, and nothing is missing: every part gets a normalised input.",
+              "The order is right. But every norm here stands before a part. Which norm has the sum that leaves the "
+              "last block passed through?"),
+        "c": ("Pre-norm, and the last norm is missing: what leaves the encoder is a sum that no norm has seen.",
+              "Follow x: it is only added to, from the input to the return. Its size grows with the number of blocks, "
+              "and whatever comes after the encoder has to live with that."),
+        "d": ("Neither: norm_a is pre-norm, norm_b is post-norm.",
               "Both do the same: a norm makes the input of a part, and the part's output is added to x itself."),
-        "d": ("It cannot be told without the weights.",
-              "The order is a matter of wiring. The weights of both orders have the same names and shapes, so the "
-              "weights alone would not tell."),
+        "e": ("It cannot be told without the weights.",
+              "The order is a matter of wiring. The weights of a layer have the same names and shapes in both orders, "
+              "so that the weights are what would not tell."),
     },
     hints=("Follow x from top to bottom. Is it ever replaced by something that a norm gave?",
-           "In post-norm the last thing that a block does is a norm."),
-    explanation="x is only added to; each norm stands at the entrance of a part. That is pre-norm.",
+           "In post-norm the last thing that a block does is a norm. And here, what is the last thing of all?"),
+    explanation="x is only added to, and each norm stands at the entrance of a part: that is pre-norm, whatever the text "
+                "says. A stack of such layers ends with one more norm, and this one does not.",
 )
 
 
 @task.reference
 def norm_order():
-    return "b"
+    return "c"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -541,3 +548,278 @@ class last_norm_in_every_layer(SmallLayer):
     def forward(self, x, mixing):
         output = super().forward(x, mixing)
         return norm(output) if self.norm_first else output
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A whole encoder
+
+task = Exercise(
+    "07.encoder", "A whole encoder, from its weights",
+    "Write `pre_norm_encoder` in NumPy: as many pre-norm layers as there are weights, and the last norm. The activation "
+    "is relu, no linear layer has a bias, and the norm has neither scale nor shift: `reference.layer_norm(x, 1, 0)`. "
+    "`attention` holds the four matrices W_q, W_k, W_v and W_o of each layer, outputs first; `expand` and `contract` hold "
+    "those of its feed-forward network. `real` is True at tokens and False at padding, to which nobody may attend. "
+    "`reference.softmax(scores, mask=...)` gives weights; where the mask is False they are 0.",
+    difficulty=5, minutes=35, points=5,
+    sizes=(dict(batch=2, length=5, n_heads=3, d_head=4, d_ff=9, n_layers=1),
+           dict(batch=4, length=6, n_heads=3, d_head=5, d_ff=8, n_layers=2),
+           dict(batch=1, length=4, n_heads=5, d_head=2, d_ff=11, n_layers=3)),
+    returns={"output": ("batch", "length", "d_model")},
+    withhold=("coursekit.reference.encoder_layer", "coursekit.torch.EncoderLayer", "coursekit.torch.Encoder",
+              "coursekit.keras.EncoderLayer", "coursekit.keras.Encoder", "torch.nn.TransformerEncoderLayer",
+              "torch.nn.TransformerEncoder"),
+    hints=(
+        "Write one layer first, as section 8 has it: x + attention(norm(x)), then x + FFN(norm(x)) with the new x. The "
+        "second case has two layers.",
+        "Attention: three products with normed @ W.T, each cut into (batch, heads, length, d_head); scores; weights; "
+        "heads back beside each other; the product with W_o.",
+        "The scores are (batch, heads, queries, keys), and real is (batch, keys): real[:, None, None].",
+        "zip(attention, expand, contract) gives the weights of one layer after the other. The last norm is outside of "
+        "the loop.",
+    ),
+    explanation="Every line is a part of this lecture or of the one before. In pre-norm x itself runs through the whole "
+                "stack and is only added to; a part sees x through a norm, and so does whoever reads the output. With "
+                "biases, scale and shift it is the encoder of section 9, with norm_first=True.",
+)
+
+
+@task.reference
+def pre_norm_encoder(x, real, attention, expand, contract, n_heads):
+    """The output (batch, length, d_model) for x (batch, length, d_model), real (batch, length), boolean, attention
+    (layers, 4, d_model, d_model), expand (layers, d_ff, d_model) and contract (layers, d_model, d_ff)."""
+    def norm(x):
+        return reference.layer_norm(x, 1, 0)
+
+    def split(x):
+        return x.reshape(*x.shape[:2], n_heads, x.shape[2] // n_heads).transpose(0, 2, 1, 3)
+
+    for (W_q, W_k, W_v, W_o), W1, W2 in zip(attention, expand, contract):
+        normed = norm(x)
+        q, k, v = (split(normed @ W.T) for W in (W_q, W_k, W_v))
+        scores = np.einsum("bhqd,bhkd->bhqk", q, k) / np.sqrt(q.shape[3])
+        weights = reference.softmax(scores, mask=real[:, None, None])
+        x = x + (weights @ v).transpose(0, 2, 1, 3).reshape(x.shape) @ W_o.T
+        x = x + reference.relu(norm(x) @ W1.T) @ W2.T
+    return norm(x)
+
+
+@task.draw
+def draw(rng, batch, length, n_heads, d_head, d_ff, n_layers):
+    d_model = n_heads * d_head
+    # Every sentence has padding, so that a mask upside down has no empty row either.
+    real = np.arange(length) < rng.integers(2, length, size=(batch, 1))
+    return {"x": rng.normal(0.5, 1.5, size=(batch, length, d_model)), "real": real,
+            "attention": rng.normal(size=(n_layers, 4, d_model, d_model)) / d_model ** 0.5,
+            "expand": rng.normal(size=(n_layers, d_ff, d_model)) / d_model ** 0.5,
+            "contract": rng.normal(size=(n_layers, d_model, d_ff)) / d_ff ** 0.5, "n_heads": n_heads}
+
+
+def same(x):
+    return x
+
+
+class EncoderParts:
+    """The encoder in parts, of which a misconception changes one."""
+
+    def __call__(self, x, real, attention, expand, contract, n_heads):
+        self.real, self.n_heads = real, n_heads
+        for matrices, W1, W2 in zip(attention, expand, contract):
+            x = self.layer(x, matrices, W1, W2)
+        return self.last(x)
+
+    def layer(self, x, matrices, W1, W2):
+        x = x + self.attend(self.norm(x), self.norm(x), matrices)
+        return x + self.network(self.norm(x), W1, W2)
+
+    def attend(self, x, carries, matrices):
+        W_q, W_k, W_v, W_o = matrices
+        q, k, v = self.split(x @ W_q.T), self.split(x @ W_k.T), self.split(carries @ W_v.T)
+        weights = reference.softmax(q @ k.swapaxes(2, 3) / self.scale(q), mask=self.mask())
+        return self.combine(self.merge(weights @ v), W_o)
+
+    def norm(self, x):
+        return reference.layer_norm(x, 1, 0)
+
+    last = norm
+
+    def split(self, x):
+        return x.reshape(*x.shape[:2], self.n_heads, -1).swapaxes(1, 2)
+
+    def merge(self, contexts):
+        return contexts.swapaxes(1, 2).reshape(len(contexts), contexts.shape[2], -1)
+
+    def scale(self, q):
+        return np.sqrt(q.shape[3])
+
+    def mask(self):
+        return self.real[:, None, None]
+
+    def combine(self, contexts, W_o):
+        return contexts @ W_o.T
+
+    def network(self, x, W1, W2):
+        return np.maximum(x @ W1.T, 0) @ W2.T
+
+
+def encoder_misconception(changed):
+    """Register a class with one part changed as the function that it answers like."""
+    def wrong(*inputs):
+        return changed()(*inputs)
+    wrong.__name__, wrong.__doc__ = changed.__name__, changed.__doc__
+    return task.misconception(wrong)
+
+
+@encoder_misconception
+class last_norm_missing(EncoderParts):
+    """Your encoder returns the sum as the last layer leaves it. A pre-norm stack ends with one more norm: otherwise its
+    output grows with every layer."""
+
+    last = staticmethod(same)
+
+
+@encoder_misconception
+class last_norm_in_every_layer(EncoderParts):
+    """Your last norm stands inside the loop, so that every layer normalises what it hands on. It belongs to the stack,
+    once, after all layers."""
+
+    def layer(self, x, *weights):
+        return self.norm(super().layer(x, *weights))
+
+
+@encoder_misconception
+class post_norm_layers(EncoderParts):
+    """Your layers are post-norm: they normalise each sum. In pre-norm a norm stands before each part, and the sum stays
+    as it is."""
+
+    def layer(self, x, matrices, W1, W2):
+        x = self.norm(x + self.attend(x, x, matrices))
+        return self.norm(x + self.network(x, W1, W2))
+
+
+@encoder_misconception
+class residual_from_the_normalised_x(EncoderParts):
+    """You add the parts to norm(x). They are added to x itself, so that x can run through the stack unchanged."""
+
+    def layer(self, x, matrices, W1, W2):
+        x = self.norm(x) + self.attend(self.norm(x), self.norm(x), matrices)
+        return self.norm(x) + self.network(self.norm(x), W1, W2)
+
+
+@encoder_misconception
+class both_parts_from_the_same_x(EncoderParts):
+    """Your feed-forward network reads the layer's input, beside attention. It comes after: normalise the new x, which
+    attention has been added to."""
+
+    def layer(self, x, matrices, W1, W2):
+        return x + self.attend(self.norm(x), self.norm(x), matrices) + self.network(self.norm(x), W1, W2)
+
+
+@encoder_misconception
+class values_not_normalised(EncoderParts):
+    """Your queries and keys come from norm(x), and your values from x. All three come from norm(x)."""
+
+    def layer(self, x, matrices, W1, W2):
+        x = x + self.attend(self.norm(x), x, matrices)
+        return x + self.network(self.norm(x), W1, W2)
+
+
+@encoder_misconception
+class feed_forward_without_its_norm(EncoderParts):
+    """Your feed-forward network reads x as it is. A second norm stands before it, as one does before attention."""
+
+    def layer(self, x, matrices, W1, W2):
+        x = x + self.attend(self.norm(x), self.norm(x), matrices)
+        return x + self.network(x, W1, W2)
+
+
+@encoder_misconception
+class only_the_first_layer(EncoderParts):
+    """You stop after one layer. Is there a return inside the loop?"""
+
+    def __call__(self, x, real, attention, expand, contract, n_heads):
+        return super().__call__(x, real, attention[:1], expand[:1], contract[:1], n_heads)
+
+
+@encoder_misconception
+class every_layer_reads_the_input(EncoderParts):
+    """All your layers read the encoder's input, and only the last one counts. Each reads what the one before gave."""
+
+    def __call__(self, x, real, attention, expand, contract, n_heads):
+        return super().__call__(x, real, attention[-1:], expand[-1:], contract[-1:], n_heads)
+
+
+@encoder_misconception
+class first_weights_in_every_layer(EncoderParts):
+    """You use the first layer's weights in all of them. The layers are alike in structure, and each has weights of its
+    own."""
+
+    def __call__(self, x, real, attention, expand, contract, n_heads):
+        repeated = (np.repeat(weights[:1], len(weights), axis=0) for weights in (attention, expand, contract))
+        return super().__call__(x, real, *repeated, n_heads)
+
+
+@encoder_misconception
+class scaled_by_d_model(EncoderParts):
+    """You divide the scores by the root of d_model. A score is a sum over one head's units: the root of d_head."""
+
+    def scale(self, q):
+        return np.sqrt(self.n_heads * q.shape[3])
+
+
+@encoder_misconception
+class heads_cut_by_reshape(EncoderParts):
+    """You reshape straight to (batch, heads, length, d_head), so that a head gets all units of some tokens. Cut the last
+    axis first, then transpose."""
+
+    def split(self, x):
+        return x.reshape(len(x), self.n_heads, x.shape[1], -1)
+
+
+@encoder_misconception
+class heads_not_moved_back(EncoderParts):
+    """You join the heads without moving their axis back behind the length: the shape is right, and positions are
+    mixed."""
+
+    def merge(self, contexts):
+        return contexts.reshape(len(contexts), contexts.shape[2], -1)
+
+
+@encoder_misconception
+class output_projection_forgotten(EncoderParts):
+    """W_o is missing: the heads, side by side, go through it before they are added to x."""
+
+    def combine(self, contexts, W_o):
+        return contexts
+
+
+@encoder_misconception
+class padding_not_masked(EncoderParts):
+    """Tokens attend to the padding: real has no say in your weights."""
+
+    def mask(self):
+        return None
+
+
+@encoder_misconception
+class mask_upside_down(EncoderParts):
+    """Your tokens attend to the padding and to nothing else. real is True where one may attend."""
+
+    def mask(self):
+        return ~self.real[:, None, None]
+
+
+@encoder_misconception
+class padding_masked_as_queries(EncoderParts):
+    """Your mask takes the rows of the padding away, its queries. It is as keys that nobody may attend to it: the last
+    axis of the scores."""
+
+    def mask(self):
+        return self.real[:, None, :, None]
+
+
+@encoder_misconception
+class activation_forgotten(EncoderParts):
+    """There is no relu between expand and contract: together they are then a single matrix."""
+
+    def network(self, x, W1, W2):
+        return x @ W1.T @ W2.T

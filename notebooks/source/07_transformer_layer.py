@@ -28,7 +28,7 @@
 # - tell pre-norm from post-norm in code you have never seen, and know when it matters;
 # - build a layer that gives the numbers of a pretrained BERT, and say what each small mistake would cost.
 #
-# **Time** about 100 minutes of reading and trying; about one minute of computing on two CPU cores. No GPU is needed.
+# **Time** about 130 minutes of reading and trying; about one minute of computing on two CPU cores. No GPU is needed.
 #
 # **You need** lectures 05 and 06 (self-attention, heads, masks) and lecture 04 (positions).
 #
@@ -71,7 +71,7 @@ np.set_printoptions(precision=4, suppress=True, floatmode="fixed")
 # norm.
 #
 # We send 2 sentences of 5 tokens, 8 numbers each, through a layer with 2 heads, and let every part note the shape of what it
-# gives.
+# gives. For that we hang a *hook* on each part: a function that PyTorch calls with what the part gave.
 #
 # **Predict.** Exactly one part gives something that is not 8 wide. Which one?
 
@@ -136,10 +136,10 @@ for name, shape in shapes.items():
 # at the top. How much of it arrives at the bottom if no part has a residual connection: a tenth, a thousandth, a millionth?
 
 # %%
-def twelve(step):
+def twelve(step, seed=0):
     """The gradient's norm at the input of each of 12 layers and at their output, and how alike
     the positions are in the end (mean cosine)."""
-    coursekit.seed_everything(0)
+    coursekit.seed_everything(seed)
     layers = [ct.EncoderLayer(64, 4, 256) for _ in range(12)]
     states = [torch.randn(8, 10, 64, requires_grad=True)]
     for layer in layers:
@@ -175,14 +175,16 @@ results.table(rows, {"wiring": "{wiring}", "gradient at the bottom / at the top"
 
 # %%
 # NBVAL_CHECK_OUTPUT
-alone, normed, summed, both = rows
-print("the part alone:        at most 1e-12 of the gradient arrives:", alone["share"] < 1e-12)
-print("with a residual:       between 0.3 and 3 times of it arrives:",
-      all(0.3 < row["share"] < 3 for row in (summed, both)))
-print("no residual:           cosine between positions at least 0.99:",
-      all(row["alike"] > 0.99 for row in (alone, normed)))
-print("with a residual:       cosine between positions at most 0.60: ",
-      all(row["alike"] < 0.60 for row in (summed, both)))
+runs = {name: [twelve(step, seed) for seed in (0, 1, 2)] for name, step in wirings.items()}
+share = {name: [norms[0] / norms[-1] for norms, _ in three] for name, three in runs.items()}
+alike = {name: [cosine for _, cosine in three] for name, three in runs.items()}
+alone, normed, summed, both = wirings
+print("three seeds each")
+print("the part alone:  at most 1e-12 of the gradient arrives:", max(share[alone]) < 1e-12)
+print("with a residual: between 0.3 and 3 times of it arrives:",
+      all(0.3 < ratio < 3 for ratio in share[summed] + share[both]))
+print("no residual:     cosine between positions at least 0.99:", min(alike[alone] + alike[normed]) > 0.99)
+print("with a residual: cosine between positions at most 0.60: ", max(alike[summed] + alike[both]) < 0.60)
 
 # %% [markdown]
 # Less than a millionth of a millionth. Each part passes on about 0.27 of the gradient, and $0.27^{24}$ is $2 \cdot
@@ -190,7 +192,8 @@ print("with a residual:       cosine between positions at most 0.60: ",
 # to their size before it divides.
 #
 # The reason is the chain rule. Along the stack derivatives are multiplied: $f_{24}' \cdots f_2' f_1'$. With residual
-# connections the product is $(1 + f_{24}') \cdots (1 + f_1')$, and the ones carry the gradient past every part.
+# connections, and without norms, the product is $(1 + f_{24}') \cdots (1 + f_1')$, and the ones carry the gradient past
+# every part.
 #
 # Look at the second row, too. A norm alone nearly mends the *size* of the gradient. But all positions have become the same
 # vector: each attention takes averages of the tokens, and averages of averages forget which token was which. The sum keeps
@@ -198,7 +201,7 @@ print("with a residual:       cosine between positions at most 0.60: ",
 #
 # The slides say that residual connections are *within* a layer and not across layers. As a wiring diagram that is right. As
 # a path it is not: the sums of all layers follow each other, so there is a way from the bottom to the top that goes through
-# no part at all. That way is what the figure measures.
+# no part at all, at most through norms. It is what keeps the two upper lines of the figure near 1.
 #
 # What this does not show: these are random weights as PyTorch draws them. With larger ones the product explodes instead of
 # vanishing. And a gradient that arrives is no proof that training works. We come to that in section 8.
@@ -242,7 +245,7 @@ print("coursekit ", reference.layer_norm(token, gamma, beta, epsilon))
 # standard deviation. Three things are missing there, and a fourth is unclear.
 #
 # 1. *Scale and shift.* Without them, every token would have mean 0 and variance 1 after every layer, whether that is useful
-#    or not. With them, the model can undo the norm where it wants.
+#    or not. With them, the model sets size and mean of each unit itself. They are the same for all tokens.
 # 2. *Epsilon.* A vector of equal numbers has deviation 0, and 0/0 is NaN.
 # 3. *Inside the root.* Epsilon belongs to the variance, not to the deviation.
 # 4. *Which standard deviation?* Divide by $n$ or by $n - 1$? Layer norm takes $n$, the *biased* variance. This is a trap:
@@ -335,16 +338,17 @@ for name, normalise in (("layer norm", lambda x: F.layer_norm(x, (4,))),
     print(f"{name}: sentence a as before: {torch.allclose(normalise(sentences)[0], normalise(other)[0])}")
 
 # %% [markdown]
-# Under batch norm a sentence depends on its neighbours in the batch, and on the padding among them. In a layer norm a token
-# depends on itself alone: batch size, length and padding do not enter, and training and use compute the same. That is why
-# Transformers have it.
+# Under batch norm a sentence depends, in training, on its neighbours in the batch and on the padding among them; in use, the
+# means of training stand in for them. In a layer norm a token depends on itself alone: batch size, length and padding do not
+# enter, and training and use compute the same. These are the usual reasons for having it in Transformers.
 #
-# What does a layer norm throw away? Two numbers of each vector, its mean and its size. The pattern stays.
+# What does a layer norm throw away? Two numbers of each vector, its mean and its size. The pattern stays. Scale and shift do
+# not bring the two back, since they do not know the token.
 
 # %% [markdown]
 # ### Exercise 07.layer_norm: Layer norm
 #
-# Difficulty ●●○○○ (2 of 5), about 10 minutes, 2 points
+# Difficulty ●○○○○ (1 of 5), about 10 minutes, 2 points
 #
 # Write `normalise_tokens`: subtract from each token's vector its mean, divide by the root of its variance (the mean of
 # the squared deviations) plus epsilon, multiply by `scale` and add `shift`.
@@ -505,7 +509,7 @@ left.plot(grid, exact, color=plots.COLOURS[0], label="gelu, by erf")
 left.set(xlabel="x", ylabel="activation", title="Two activations")
 left.legend()
 right.plot(grid, exact - by_tanh, color=plots.COLOURS[2])
-right.set(xlabel="x", ylabel="by erf less by tanh", title="Two ways to compute gelu")
+right.set(xlabel="x", ylabel="gelu by erf minus gelu by tanh", title="Two ways to compute gelu")
 for axes in (left, right):
     axes.grid(alpha=0.3)
 plots.show(figure, "Left: relu with its corner at 0, and gelu, which is smooth, dips to minus 0.17 near "
@@ -565,7 +569,8 @@ print("equal to the package's layer:", torch.allclose(output, layer(x), atol=1e-
 
 # %% [markdown]
 # After each norm the mean is 0 and the deviation 1, since $\gamma = 1$ and $\beta = 0$ at the start. Here is the package's
-# layer. Its lines are these steps, for both orders of the norm (section 8).
+# layer. Its lines are these steps, for both orders of the norm (section 8); `dropout` has section 6 to itself, and `cache`
+# is for lecture 09.
 
 # %%
 coursekit.show_source(ct.EncoderLayer.forward)
@@ -710,14 +715,14 @@ for name, sizes in built.items():
     print(f"{name:25} layers by the formula {of_layers:15,}, counted {counted:15,}")
 
 # %% [markdown]
-# Of a *layer* the sentence is true for every size: two thirds. Of the *model* it depends on the embeddings. They grow with
-# $D$, layers with $D^2$ and with their number. In GPT-3 nothing else counts, and the feed-forward networks have 66 % of 175
-# billion. BERT-base is just above one half. In the paper's base encoder and in MiniLM the embeddings alone have half, and
-# the feed-forward networks a third. So: a majority in large models, and not in small ones.
+# Of a *layer* with $F = 4D$ the sentence is true for every size: two thirds. Of the *model* it depends on the embeddings.
+# They grow with $D$, layers with $D^2$ and with their number. In GPT-3 nothing else counts, and the feed-forward networks
+# have 66 % of 175 billion. BERT-base is just above one half. In the paper's base encoder and in MiniLM the embeddings alone
+# have half, and the feed-forward networks a third. So: a majority in large models, and not in small ones.
 #
 # The row of the paper is its encoder alone, with 37,000 tokens as in its section 5.1; the whole model has a decoder as well.
-# GPT-3 is no encoder, but its layers have the same parts, in pre-norm. BERT's own count of 109.5 million includes one more
-# layer, the *pooler* of $D^2 + D$, which belongs to no encoder layer.
+# GPT-3 is no encoder, but its layers have the same parts, in pre-norm. The usual count for BERT-base, 109.5 million,
+# includes the *pooler*, one more linear layer of $D^2 + D$, which belongs to no encoder layer.
 
 # %% [markdown]
 # ### Exercise 07.layer_parameters: One layer of BERT-large
@@ -778,6 +783,8 @@ print(f"{len(said)} parts; norm(x + all they said) equals the output:",
 #
 # 1. *Read the sum.* Is the result of `x + …` handed to a norm and kept (post), or kept as it is (pre)?
 # 2. *Look at the end of the stack.* A norm after the last layer, such as `final_norm` or GPT-2's `ln_f`, goes with pre-norm.
+#    A hint and no proof: `nn.Transformer` has such a norm in either order, and `nn.TransformerEncoder` has it in neither,
+#    unless you hand it one.
 # 3. *Ask the layer.* Multiply its input by 1,000. What comes out of a post-norm layer has been normalised, whatever came in.
 #
 # **Predict.** By what factor does the output of each layer grow?
@@ -796,9 +803,9 @@ for name, one_layer in (("pre-norm", pre.layers[0]), ("post-norm", post.layers[0
 # %% [markdown]
 # ### Exercise 07.which_order: Which order is this code?
 #
-# Difficulty ●○○○○ (1 of 5), about 3 minutes, 1 point
+# Difficulty ●●○○○ (2 of 5), about 4 minutes, 1 point
 #
-# A repository calls this its Transformer block:
+# A repository says that it follows the paper: a norm after each residual sum. This is its code.
 #
 # ```
 # def block(x):
@@ -806,14 +813,21 @@ for name, one_layer in (("pre-norm", pre.layers[0]), ("post-norm", post.layers[0
 #     x = x + attention(h, h, h)
 #     h = norm_b(x)
 #     return x + mlp(h)
+#
+#
+# def encoder(x):
+#     for block in blocks:
+#         x = block(x)
+#     return x
 # ```
 #
-# Which order is it? Give `norm_order` the letter.
+# Which order is it, and is anything missing? Give `norm_order` the letter.
 #
-# - **a** Post-norm: norm_b stands after the first residual sum.
-# - **b** Pre-norm: each norm feeds a part only, and no sum is ever normalised.
-# - **c** Neither: the first norm is pre-norm, the second is post-norm.
-# - **d** It cannot be told without the weights.
+# - **a** Post-norm, as the repository says: norm_b stands after the first residual sum.
+# - **b** Pre-norm, and nothing is missing: every part gets a normalised input.
+# - **c** Pre-norm, and the last norm is missing: what leaves the encoder is a sum that no norm has seen.
+# - **d** Neither: norm_a is pre-norm, norm_b is post-norm.
+# - **e** It cannot be told without the weights.
 
 # %%
 norm_order = ...
@@ -905,9 +919,10 @@ for name, runs in gradients.items():
 
 # %% [markdown]
 # With Xavier weights, as `nn.Transformer` draws them, the last layers of post-norm have the largest gradients, and in
-# pre-norm they shrink upwards. This is what Xiong and others (2020) derive: with post-norm large steps hit the top layers
-# first, and warm-up protects them. With PyTorch's default weights the difference is small. If the gradients at the start
-# were the whole story, we should not see much difference with those. Do we?
+# pre-norm they shrink upwards. The first half is what Xiong and others (2020) derive: with post-norm the top layers get
+# large gradients, a high rate makes large steps of them, and warm-up protects against these. With PyTorch's default weights
+# the difference is small. If the gradients at the start were the whole story, we should not see much difference with those.
+# Do we?
 #
 # ### Training, one seed live
 #
@@ -1029,7 +1044,7 @@ print("pre-norm needs no more steps than post-norm in any of the 36 pairs:",
 #   without warm-up as well. The paper trains six layers of it, with 4,000 steps of warm-up.
 # - *It is less forgiving.* The higher the rate and the deeper the stack, the more it needs the warm-up. At 0.01 all three
 #   seeds with 12 layers learn nothing, and with 6 layers two of three.
-# - *Pre-norm works in every cell*, and in fewer steps.
+# - *Pre-norm works in every cell*, and never in more steps.
 #
 # What it does not say: which is better in the end. All of this is about getting started, on one small task with small
 # models. Where both train well, post-norm is often reported to end a little ahead in translation (Liu and others 2020).
@@ -1039,8 +1054,8 @@ print("pre-norm needs no more steps than post-norm in any of the 36 pairs:",
 #
 # Now the layer must prove itself. One set of weights, five implementations: NumPy by hand, `coursekit.torch`, `torch.nn`,
 # `coursekit.keras`, and one layer of a pretrained BERT. First the four that know both orders and both activations, on 2
-# sentences of 7 and 4 tokens, with a mask over the padding. Remember lecture 06: in `nn.TransformerEncoderLayer` a mask says
-# what is *forbidden*.
+# sentences of 7 and 4 tokens, with a mask over the padding. In `nn.TransformerEncoderLayer` a mask says what is *forbidden*,
+# as in `nn.MultiheadAttention` (lecture 06).
 
 # %%
 def arrays(module):
@@ -1133,8 +1148,33 @@ if folder:
 
 # %% [markdown]
 # Each layer, in four implementations, and the stack as a whole. There is nothing in a BERT layer that you have not seen in
-# this lecture.
+# this lecture and the one before. So you can write a whole encoder yourself.
+
+# %% [markdown]
+# ### Exercise 07.encoder: A whole encoder, from its weights
 #
+# Difficulty ●●●●● (5 of 5), about 35 minutes, 5 points
+#
+# Write `pre_norm_encoder` in NumPy: as many pre-norm layers as there are weights, and the last norm. The activation is
+# relu, no linear layer has a bias, and the norm has neither scale nor shift: `reference.layer_norm(x, 1, 0)`.
+# `attention` holds the four matrices W_q, W_k, W_v and W_o of each layer, outputs first; `expand` and `contract` hold
+# those of its feed-forward network. `real` is True at tokens and False at padding, to which nobody may attend.
+# `reference.softmax(scores, mask=...)` gives weights; where the mask is False they are 0.
+
+# %%
+import numpy as np
+import coursekit.reference as reference
+
+
+def pre_norm_encoder(x, real, attention, expand, contract, n_heads):
+    """The output (batch, length, d_model) for x (batch, length, d_model), real (batch, length), boolean, attention
+    (layers, 4, d_model, d_model), expand (layers, d_ff, d_model) and contract (layers, d_model, d_ff)."""
+    ...
+
+# %%
+coursekit.check("07.encoder")
+
+# %% [markdown]
 # ## 10. What each mistake costs
 #
 # The stack is right to 0.00002. Now we break it on purpose, one mistake at a time and in all six layers, and see how far the
@@ -1251,9 +1291,9 @@ if folder:
 #   numbers differ. *The Annotated Transformer*'s norm is one of these rows: `torch.std`, which is unbiased, with $10^{-6}$
 #   outside the root. A model that is trained with that norm may be as good. But its weights belong to that norm.
 # - *Another model.* ReLU, no scaling, no mask, pre-norm. All shapes fit, nothing crashes, and the sentence vectors are
-#   wrong.
+#   wrong. The numbers of pre-norm are even ten times too large, since BERT has no last norm to end such a stack with.
 #
-# A surprise may be Keras's epsilon: a thousand million times BERT's, and so little damage? Section 3 has the answer. Epsilon
+# A surprise may be Keras's epsilon: a billion times BERT's, and so little damage? Section 3 has the answer. Epsilon
 # counts beside the variance, so look at the variances.
 
 # %%
@@ -1315,24 +1355,27 @@ if folder:
 #
 # - A layer is attention and a feed-forward network, each with a residual connection and a norm. Only attention lets tokens
 #   meet.
-# - Without residual connections the gradient of 12 layers shrinks by $10^{13}$ and more, and all tokens become alike. With
-#   them it arrives nearly whole.
+# - Without residual connections and norms the gradient of 12 fresh layers shrinks by $10^{13}$ and more. A norm saves its
+#   size, but all tokens become alike. With residual connections it arrives nearly whole, and tokens stay apart.
 # - Layer norm works on one token's vector: biased variance, epsilon inside the root, then scale and shift. Batch norm works
 #   across the batch.
 # - The feed-forward network is the same at every position and does not see the others. Its activation is what counts.
-# - Two thirds of a layer's parameters are in the feed-forward network. How much of the model that is depends on the
-#   embeddings.
-# - Post-norm needs warm-up or a small learning rate, the more the deeper it is. Pre-norm is forgiving. Follow $x$ in the
-#   code to see which one it is.
+# - With $F = 4D$, two thirds of a layer's parameters are in the feed-forward network. How much of the model that is depends
+#   on the embeddings.
+# - In our runs post-norm needed warm-up or a small learning rate, the more the deeper it was. Pre-norm was forgiving. Follow
+#   $x$ in the code to see which one it is.
 # - A copied model has the numbers of the original only with its order, its activation, its epsilon and its mask.
 #
 # ## Further reading
 #
 # - A. Vaswani et al. *Attention Is All You Need.* NeurIPS 2017. [arXiv:1706.03762](https://arxiv.org/abs/1706.03762).
 #   Sections 3.1, 3.3 and 5.4.
+# - K. He, X. Zhang, S. Ren, J. Sun. *Deep Residual Learning for Image Recognition.* CVPR 2016.
+#   [arXiv:1512.03385](https://arxiv.org/abs/1512.03385). Where residual connections come from.
 # - J. L. Ba, J. R. Kiros, G. E. Hinton. *Layer Normalization.* 2016. [arXiv:1607.06450](https://arxiv.org/abs/1607.06450).
 # - D. Hendrycks, K. Gimpel. *Gaussian Error Linear Units (GELUs).* 2016.
 #   [arXiv:1606.08415](https://arxiv.org/abs/1606.08415).
+# - X. Glorot, Y. Bengio. *Understanding the Difficulty of Training Deep Feedforward Neural Networks.* AISTATS 2010.
 # - R. Xiong et al. *On Layer Normalization in the Transformer Architecture.* ICML 2020.
 #   [arXiv:2002.04745](https://arxiv.org/abs/2002.04745).
 # - L. Liu, X. Liu, J. Gao, W. Chen, J. Han. *Understanding the Difficulty of Training Transformers.* EMNLP 2020.

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from coursekit import reference
 from exercise_styles import choice, number, style
 
-choice("07.which_order", "b")
+choice("07.which_order", "c")
 number("07.layer_parameters", 12_596_224)
 
 
@@ -219,3 +220,80 @@ def by_the_complement(x):
 @style("07.gelu")
 def in_float32(x):
     return (x * torch.special.ndtr(torch.tensor(x, dtype=torch.float32)).numpy()).astype(np.float32)
+
+
+# 07.encoder
+
+def unit_norm(x):
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+
+
+@style("07.encoder")
+def heads_in_a_loop(x, real, attention, expand, contract, n_heads):
+    d_head = x.shape[-1] // n_heads
+    for layer, (W_q, W_k, W_v, W_o) in enumerate(attention):
+        normed, contexts = unit_norm(x), []
+        for head in range(n_heads):
+            units = slice(head * d_head, (head + 1) * d_head)
+            q, k, v = (normed @ W[units].T for W in (W_q, W_k, W_v))
+            scores = np.where(real[:, None], q @ k.transpose(0, 2, 1) / math.sqrt(d_head), -1e9)
+            powers = np.exp(scores - scores.max(-1, keepdims=True))
+            contexts.append(powers / powers.sum(-1, keepdims=True) @ v)
+        x = x + np.concatenate(contexts, -1) @ W_o.T
+        x = x + np.maximum(unit_norm(x) @ expand[layer].T, 0) @ contract[layer].T
+    return unit_norm(x)
+
+
+@style("07.encoder")
+def sentence_by_sentence(x, real, attention, expand, contract, n_heads):
+    def one(x, real):
+        for (W_q, W_k, W_v, W_o), W1, W2 in zip(attention, expand, contract):
+            q, k, v = (np.stack(np.split(unit_norm(x) @ W.T, n_heads, axis=1)) for W in (W_q, W_k, W_v))
+            scores = np.einsum("hqd,hkd->hqk", q, k[:, real]) / np.sqrt(k.shape[-1])
+            powers = np.exp(scores)
+            contexts = np.einsum("hqk,hkd->qhd", powers / powers.sum(-1, keepdims=True), v[:, real])
+            x = x + contexts.reshape(len(x), -1) @ W_o.T
+            hidden = unit_norm(x) @ W1.T
+            x = x + (hidden * (hidden > 0)) @ W2.T
+        return unit_norm(x)
+    return [one(*pair) for pair in zip(x, real)]
+
+
+@style("07.encoder")
+def torch_kernel(x, real, attention, expand, contract, n_heads):
+    x, real, attention, expand, contract = map(torch.from_numpy, (x, real, attention, expand, contract))
+    for matrices, W1, W2 in zip(attention, expand, contract):
+        q, k, v = (F.linear(F.layer_norm(x, x.shape[-1:]), W).unflatten(-1, (n_heads, -1)).transpose(1, 2)
+                   for W in matrices[:3])
+        context = F.scaled_dot_product_attention(q, k, v, attn_mask=real[:, None, None])
+        x = x + F.linear(context.transpose(1, 2).flatten(2), matrices[3])
+        x = x + F.linear(F.relu(F.linear(F.layer_norm(x, x.shape[-1:]), W1)), W2)
+    return F.layer_norm(x, x.shape[-1:])
+
+
+@style("07.encoder")
+def torch_modules_in_float32(x, real, attention, expand, contract, n_heads):
+    x, real, attention, expand, contract = (torch.tensor(array) for array in (x, real, attention, expand, contract))
+    x, norm = x.float(), nn.LayerNorm(x.shape[-1], elementwise_affine=False)
+    for matrices, W1, W2 in zip(attention.float(), expand.float(), contract.float()):
+        layer = nn.MultiheadAttention(x.shape[-1], n_heads, bias=False, batch_first=True)
+        layer.in_proj_weight.data, layer.out_proj.weight.data = matrices[:3].flatten(0, 1), matrices[3]
+        x = x + layer(norm(x), norm(x), norm(x), key_padding_mask=~real)[0]
+        x = x + torch.relu(norm(x) @ W1.T) @ W2.T
+    return norm(x)
+
+
+@style("07.encoder")
+def parts_as_functions(x, real, attention, expand, contract, n_heads):
+    def attend(x, W_q, W_k, W_v, W_o):
+        q, k, v = (np.moveaxis((x @ W.T).reshape(*x.shape[:2], n_heads, -1), 2, 0) for W in (W_q, W_k, W_v))
+        weights = reference.softmax(q @ k.swapaxes(-1, -2) * q.shape[-1] ** -0.5, mask=real[None, :, None, :])
+        return np.concatenate(list(weights @ v), axis=-1) @ W_o.T
+
+    def network(x, W1, W2):
+        return reference.relu(x @ W1.T) @ W2.T
+
+    for layer in range(len(attention)):
+        for part, parameters in ((attend, attention[layer]), (network, (expand[layer], contract[layer]))):
+            x = x + part(reference.layer_norm(x, 1, 0), *parameters)
+    return reference.layer_norm(x, 1, 0)
