@@ -15,7 +15,7 @@
 #
 # [![Open in Colab](attachment:open_in_colab.png)](https://colab.research.google.com/github/coursekit/coursekit/blob/main/notebooks/03_tokens_and_embeddings.ipynb)
 #
-# In lectures 01 and 02 the symbols were numbers from 1 to 15, and nobody asked where they came from. Text is no sequence of
+# In lectures 01 and 02 the symbols were small numbers, and nobody asked where they came from. Text is no sequence of
 # numbers. Two steps make it one: cut it into **tokens**, and give each token a **vector**. Everything that follows in this
 # course, attention included, only ever sees these vectors.
 #
@@ -79,11 +79,12 @@ if folder:
 # %% [markdown]
 # ## 1. Why not characters, and why not words?
 #
-# The shortest answer to "what is a token?" is: a character. There are few of them, and none is ever unknown. The second
+# The shortest answer to "what is a token?" is: a character. There are few of them, and hardly any is unknown. The second
 # answer is: a word. Words carry meaning, and a text has far fewer of them.
 #
-# We measure both on real text: the reference of the Python language, which every Python carries with it. Half of its pages
-# are for counting, the other half is held back.
+# We measure both on real text: the reference of the Python language, which every Python carries with it. Every other page
+# is for counting, the rest is held back. A *word* is here a run of letters, of digits or of other signs (`WORDS` finds
+# them); white space is left out. A word is counted every time it occurs.
 #
 # **Predict.** If the vocabulary has every word of the first half, what share of the words in the second half is unknown?
 
@@ -95,16 +96,17 @@ words, held_words = ([word.strip() for word in WORDS.findall(text) if not word.i
 by_frequency = [word for word, _ in Counter(words).most_common()]
 
 
-def unknown_share(size):
-    """Share of the held-back words that are not among the `size` most frequent words."""
-    known = set(by_frequency[:size])
-    return np.mean([word not in known for word in held_words])
+def unknown_share(tokens, vocabulary):
+    known = set(vocabulary)
+    return np.mean([token not in known for token in tokens])
 
 
 per_thousand = 1000 / len(held_back)
-rows = [dict(unit="characters", size=len(set(counted)), tokens=1000.0, unknown=0.0)]
+rows = [dict(unit="characters", size=len(set(counted)), tokens=1000.0,
+             unknown=unknown_share(held_back, counted))]
 rows += [dict(unit="words", size=size, tokens=len(held_words) * per_thousand,
-              unknown=unknown_share(size)) for size in (500, 1000, 2000, len(by_frequency))]
+              unknown=unknown_share(held_words, by_frequency[:size]))
+         for size in (500, 1000, 2000, len(by_frequency))]
 COLUMNS = {"unit": "{unit}", "vocabulary": "{size:,}", "tokens per 1,000 characters": "{tokens:.0f}",
            "unknown": "{unknown:.1%}"}
 results.table(rows, COLUMNS, "Held-back pages of the Python reference (live).")
@@ -121,20 +123,22 @@ print("words: with the 1,000 most frequent, more than 8 % unknown:", rows[2]["un
 # first.
 #
 # Words fail at the other end. Even with all words of the first half about every twentieth word of the second half is
-# unknown, and each becomes the same `[UNK]`. Names, numbers, spelling mistakes and new words never end, so a longer list
-# does not help for long. And to such a vocabulary *expression* and *expressions* are as different as *expression* and
+# unknown, and each becomes the same token `[UNK]`. Names, numbers, spelling mistakes and new words never end, so a longer
+# list does not help for long. And to such a vocabulary *expression* and *expressions* are as different as *expression* and
 # *banana*.
 #
-# So we want something in between: frequent words whole, rare words in parts, and nothing unknown. The table is one text in
-# English; languages that build long words lose more with whole words, Chinese loses less with characters.
+# So we want something in between: frequent words whole, rare words in parts, and nothing unknown. (Even of the characters a
+# few may be new, in our run the letter ß: Unicode has some 150,000 of them.) The table is one text in English; languages
+# that build long words lose more with whole words, Chinese loses less with characters.
 #
 # ## 2. Byte-pair encoding by hand
 #
 # Byte-pair encoding (BPE) begins with characters and joins what is often together: count all pairs of neighbours, join the
 # most frequent pair everywhere into one new token, count again. The number of merges decides the size of the vocabulary.
 #
-# The classic example has three words: *low, lower, lowest*. We write `_` for the end of a word, as Sennrich and others do,
-# so that `w_` at the end of *low* differs from a `w` inside a word.
+# A popular example is a text of three words, each once: *low, lower, lowest*. We write `_` at the end of a word, so that the
+# `w_` of *low* differs from a `w` inside a word. (Sennrich and others, who brought BPE to translation, mark the end too,
+# with another sign.)
 #
 # **Predict.** Count by hand. Which pair is joined first? Is there a tie?
 
@@ -187,7 +191,7 @@ print("o+w first:", ",  ".join(" ".join(word) for word in other))
 # it against the steps above.
 #
 # - After *two* merges the words are `low _`, `low e r _` and `low e s t _`. The tokens low, e, r, s, t are these, so the
-#   note stops there. Nothing in the algorithm does: `low+e` occurs twice and is joined next.
+#   note seems to stop there. The algorithm does not: `low+e` occurs twice and is joined next.
 # - `low_` with its end mark would need the merge `low+_`. That pair occurs once, in one word. And *lower* does not contain
 #   `low_`.
 # - The letters l, o, w and the token `lo` are missing. BPE only ever adds tokens, so they stay, and they are needed for
@@ -279,10 +283,11 @@ print("decoded again, equal in every character:", bpe.decode(bpe.encode(strange)
 
 # %% [markdown]
 # With as many entries as a short word list, BPE needs about one and a half tokens for a word, and nothing is unknown: what
-# it has not seen, it spells. The text comes back exactly, down to half a surrogate pair that is no valid text at all.
+# it has not seen, it spells. The text comes back exactly, white space included, and even `\ud800`, half of a pair, which is
+# no valid text at all.
 #
 # The figure shows sequences only. It does not show the other cost: each entry of the vocabulary has a vector of its own to
-# be learned, and rare entries have few examples to learn from. Real models have 30,000 to 250,000 entries.
+# be learned, and rare entries have few examples to learn from. Most real models have 30,000 to 260,000 entries.
 #
 # Which tokens did it learn, and how are words cut that it hardly knows?
 
@@ -293,12 +298,12 @@ for word in (" expression", " expressions", " tokenization", " unhappiness", " �
     print(f"{word}:", *[bpe.tokens[token] for token in bpe.encode(word)])
 
 # %% [markdown]
-# The first merges are spaces, dashes and letter pairs, the last ones whole words of programming. A tokenizer learns the text
-# it is given: this one thinks in *expression* and breaks *unhappiness* into bits. Each Japanese character costs three
-# tokens, its three bytes. A model trained mostly on English charges other languages the same way: their text is longer in
-# tokens.
+# The first merges are spaces, dashes and letter pairs, the last ones words and signs of programming. A tokenizer learns the
+# text it is given: this one has *expression* whole and breaks *unhappiness* into bits. Each Japanese character costs three
+# tokens, its three bytes. A tokenizer that was trained mostly on English charges other languages the same way: their text
+# is longer in tokens.
 #
-# The parts are no morphemes, by the way. Merges follow counts and know nothing of grammar.
+# The parts are not the stems and endings of grammar. Merges follow counts and know nothing else.
 
 # %% [markdown]
 # ### Exercise 03.merge_order: In which order?
@@ -324,7 +329,9 @@ coursekit.check("03.merge_order")
 #
 # BERT's tokenizer ends with a vocabulary too, of 30,522 entries, but it *uses* it differently. It keeps no list of merges.
 # It takes a word and looks for the **longest entry that fits**, from the left, again and again. Entries that go on inside a
-# word are marked with `##`. If at some place nothing fits, the whole word is `[UNK]`.
+# word are marked with `##`. If at some place nothing fits, the whole word is `[UNK]`. (How the entries were chosen is
+# another matter: also by merges, but of the pairs that make the training text most likely. BERT's program for that was not
+# published.)
 #
 # Take a vocabulary with `to`, `tok`, `##ken`, `##kens`, `##en`, `##s` and the word *tokens*:
 #
@@ -371,11 +378,11 @@ if folder:
 
 # %% [markdown]
 # Look at what is lost. *Crème brûlée* has lost its accents, which no decoding brings back; the emoji is `[UNK]`; 東京 is cut
-# into single characters. WordPiece reads text for a model that *understands*, and never has to write it. BPE gives every
-# byte back, because a model that *writes* needs all of them.
+# into single characters. BERT only reads, so it can afford this. A model that *writes* needs every byte back, as BPE on
+# bytes gives it.
 #
-# *low*, *lower* and *lowest* are three entries of BERT's vocabulary and share nothing: frequent words stay whole, so most of
-# the time the parts are not even used. The model has to learn from text that the three belong together. Section 7 shows how.
+# *low*, *lower* and *lowest* are three entries of BERT's vocabulary and share nothing: frequent words stay whole, and their
+# parts are not used. The model has to learn from text that the three belong together. Section 7 shows how.
 
 # %% [markdown]
 # ### Exercise 03.wordpiece: Greedy longest match
@@ -458,8 +465,8 @@ coursekit.check("03.pair_input")
 # ## 6. A token becomes a vector
 #
 # A token id is a name and no quantity: token 7 is not more than token 3. So lecture 01 wrote symbols as one-hot vectors. The
-# slides this course grew from do the same for a Transformer: tokens are one-hot vectors, and a matrix $W^E$ makes them
-# shorter. What does that product do?
+# slides this course grew from do the same for a Transformer: tokens are one-hot vectors, and a matrix, here called $E$,
+# makes them shorter. What does that product do?
 #
 # Take five tokens with vectors of three numbers, so $E$ is $5 \times 3$, and the text $[2, 0, 2]$.
 
@@ -545,8 +552,8 @@ print(f"all six layers:  {six_layers:>13,} multiplications")
 print(f"look-up:         {0:>13,} multiplications, {n * 8:,} bytes of ids")
 
 # %% [markdown]
-# The one-hot product would cost more than the whole model behind it. And Keras kept even the gradient short: what came back
-# were the rows that had been used, which we had to turn into a full matrix.
+# The one-hot product would cost more than all six layers behind it. And in the parity cell TensorFlow kept even the gradient
+# short: what came back were the rows that had been used, which we had to turn into a full matrix.
 
 # %% [markdown]
 # ### Exercise 03.embedding_gradient: The gradient of a look-up
@@ -577,9 +584,9 @@ coursekit.check("03.embedding_gradient")
 #
 # We train on a corpus of our own, and say openly what it is. A grammar that we wrote makes short sentences, and into it we
 # *planted* three relations: man to woman, grown animal to young, country to capital. Men have *his* and a *beard*, women
-# *her* and a *gown*; king and queen share *ruled* and *crown*; royals meet in the *palace*. Each word also has habits that
-# nothing explains. So we know what there is to find. It is no English, and no proof that English works like this; section 9
-# looks at real vectors.
+# *her* and a *gown*; king and queen share *ruled* and *crown*; royals meet in the *palace*. Each word also has habits of its
+# own, which no relation explains. So we know what there is to find. It is no English, and no proof that English works like
+# this; section 9 looks at real vectors.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -593,8 +600,8 @@ print([vocabulary.token(context) for word, context in pairs[:4]], "are near", se
 
 # %% [markdown]
 # Each word has two vectors: $v_w$ as a word and $u_c$ as the context of others. Their dot product is the score of the pair.
-# The loss asks for a high score of the pair that was seen, and for low scores of $K = 5$ pairs with words drawn at random,
-# the *negative samples*:
+# The loss asks for a high score of the pair that was seen, and for low scores of $K = 5$ pairs with words $n_k$ drawn at
+# random, frequent ones more often, the *negative samples*:
 #
 # $$-\log \sigma(u_c^\top v_w) - \sum_{k=1}^{K} \log \sigma(-u_{n_k}^\top v_w) .$$
 #
@@ -617,7 +624,12 @@ def positive_first(candidates):
 
 scores = torch.tensor([[2.0, 1.0, -1.0]])
 print(f"by hand 1.753, computed {negative_sampling_loss(scores, positive_first(scores)):.3f}")
-print(f"untrained: 6 log 2 = {6 * np.log(2):.3f}")
+all_zero = torch.zeros(1, 6)
+print(f"six scores of 0, 6 log 2: {negative_sampling_loss(all_zero, positive_first(all_zero)):.3f}")
+
+# %% [markdown]
+# With all $u$ at zero every score is 0 and every $\sigma$ is one half, so each of the six terms is $\log 2 = 0.693$. Now we
+# train. The vectors before training are kept for comparison.
 
 # %%
 def train(pairs, d_model, seed):
@@ -638,9 +650,10 @@ print("loss by epoch:", *[f"{loss:.2f}" for loss in history["loss"]])
 print("loss below 1.9, from 4.159 untrained:", history["loss"][-1] < 1.9)
 
 # %% [markdown]
-# The model has never seen a definition. Which words does it hold to be similar? We ask for the largest cosine. As a baseline
-# the same question to the untrained vectors, and to vectors that were only *counted*: how much more often than by chance do
-# two words meet (positive pointwise mutual information), made short by a singular value decomposition. No training at all.
+# The model has never seen a definition. Which words does it hold to be similar? We ask for the largest cosine. Two baselines
+# get the same question: the untrained vectors, and vectors that were only *counted*. For these, a large table says of each
+# two words how much more often than by chance they meet (the logarithm, and 0 where they do not: *positive pointwise mutual
+# information*). A singular value decomposition makes its rows 48 numbers short. No training at all.
 
 # %%
 counted_vectors = count_vectors(pairs, len(vocabulary), 48)
@@ -654,8 +667,10 @@ for name, table in METHODS.items():
 # %% [markdown]
 # Untrained, the neighbours are accidents. After training, and after counting, they are of one kind.
 #
-# A map shows it at a glance. Principal component analysis takes the two directions in which the vectors of some kinds of
-# words differ most.
+# A map shows it at a glance. We take 58 words of six kinds; principal component analysis finds the two directions in which
+# their vectors differ most.
+#
+# **Predict.** In the list above the nearest words were of one kind. Will a word's neighbour on the map be its nearest word?
 
 # %%
 def two_dimensions(table):
@@ -692,7 +707,7 @@ same_kind = (kinds[own] == kinds).mean()
 print(f"nearest word is of the same kind, in at least 0.7 of the cases: {same_kind >= 0.7}")
 
 # %% [markdown]
-# What the map shows is true: the groups are there. What it hides is more. About half of the variance lies in the other 46
+# What the map shows is true: the groups are there. What it hides is more. Over half of the variance lies in the other 46
 # dimensions, and the word next to another on the paper is hardly ever its nearest word. Never read a single distance off
 # such a map.
 #
@@ -782,7 +797,8 @@ print("skip-gram, nearest to c alone, at most 0.45 right:", learned["only_c"] <=
 # %% [markdown]
 # The directions are there: far more is right than by guessing, and far more than by looking near $c$ alone. The custom
 # matters too. With all words allowed fewer answers are right, and most of those lost went to $c$ itself: the step $b - a$ is
-# short, and what comes out is still nearest to where it began.
+# short, and what comes out is still nearest to where it began. (The untrained vectors answer $c$ in over half of the cases,
+# and $b$ in nearly all others. Random vectors are almost at right angles, so that only the words in the sum are near it.)
 #
 # One seed and one width prove little. The stored table has three seeds and three widths, by `benchmarks/embeddings.py`.
 
@@ -873,7 +889,7 @@ coursekit.check("03.analogy")
 # %% [markdown]
 # ## 9. Real embeddings
 #
-# The input vectors of the pretrained all-MiniLM-L6-v2 were learned from an enormous amount of real text: 30,522 entries, 384
+# The input vectors of the pretrained all-MiniLM-L6-v2 were learned from a large amount of real text: 30,522 entries, 384
 # numbers each. They are the first thing this model does with a token, before any attention.
 
 # %%
@@ -889,9 +905,9 @@ if folder:
         print(f"{word:6}", *[entries.token(other) for other in near])
 
 # %% [markdown]
-# Plurals, synonyms, numbers, and endings near endings. *lower* and *low*, cut as two entries without a common part, have
-# found each other by their company. Note *bank*: only money. The river has no say, since an entry has one vector for all its
-# meanings. Lecture 11 shows how attention tells them apart.
+# Plurals, synonyms, numbers, and endings near endings. *lower* and *low*, two entries without a common part, have found each
+# other by their company. Note *bank*: only money. An entry has one vector for all its meanings, and the river has no part in
+# what is nearest. Lecture 11 shows how attention tells them apart.
 #
 # **Predict.** The famous analogy on these vectors, with all words allowed, and in the note's form with *male* and *female*.
 # What comes first?
@@ -907,8 +923,8 @@ if folder:
                   entries.token(answer))
 
 # %% [markdown]
-# The most famous equation of word vectors gives *king*. It gives *queen* only when we forbid *king*. Is that an exception?
-# Our relations again, as far as their words are entries, and three short lists of grammar.
+# Here the most famous equation of word vectors gives *king*. It gives *queen* only when we forbid *king*. Is that an
+# exception? Our relations again, as far as their words are entries, and three short lists of grammar.
 
 # %%
 GRAMMAR = {
@@ -942,7 +958,8 @@ if folder:
 # With the custom, grammar works well, gender and capitals in about six of ten cases, young animals hardly at all. Without it
 # *nothing* works: the answer is practically always $c$. In 384 dimensions the steps are short beside what makes each word
 # itself. The steps do point the right way, or leaving out would not help so much. But "king − man + woman = queen" is a
-# statement about the nearest word *among the others*.
+# statement about the nearest word *among the others*. These are the input vectors of one BERT; vectors of other models may
+# be less extreme, as ours of section 8 were.
 #
 # The last column is again worth a look: for *one to many* the partner is the nearest neighbour anyway.
 
@@ -971,7 +988,7 @@ axes = figure.subplots()
 axes.plot(DIMENSIONS, middle, marker="o", color=plots.COLOURS[0], label="median")
 axes.fill_between(DIMENSIONS, low, high, color=plots.COLOURS[0], alpha=0.2, label="95 % of the angles")
 axes.plot(DIMENSIONS, 90 - np.degrees(np.arcsin(np.minimum(1, 1.96 / np.sqrt(DIMENSIONS)))), linestyle="--",
-          color=plots.COLOURS[1], label="cosine $1.96/\\sqrt{d}$")
+          color=plots.COLOURS[1], label="where the cosine is $1.96/\\sqrt{d}$")
 axes.set(xscale="log", xlabel="dimensions", ylabel="angle in degrees", yticks=range(0, 181, 30),
          title="Angle of two random directions")
 axes.legend()
@@ -986,14 +1003,15 @@ for d in (3, 30, 384):
           abs(cosines_d.std() * np.sqrt(d) - 1) < 0.03)
 
 # %% [markdown]
-# About 90 degrees, nearly always. The cosine of two random directions is a sum of $d$ small terms of either sign; it spreads
-# like $1/\sqrt d$. In high dimension, being almost orthogonal takes no effort.
+# About 90 degrees, nearly always. The cosine of two random directions is a sum of $d$ small terms of either sign, which
+# spreads like $1/\sqrt d$. So 95 % of the cosines lie within $\pm 1.96/\sqrt d$, the dashed line. (Below 10 dimensions,
+# where that exceeds 1 or comes near it, the rule does not hold.)
 #
 # So how many directions fit, if no two may come closer than 60 degrees? We draw one after the other until a new one comes
 # too close to an old one. Two random directions are closer than 60 degrees with a probability $p$, the share of a cap on the
 # sphere. As with birthdays, half of the time the first accident has happened after about $1.18 / \sqrt p$ draws.
 #
-# **Predict.** In 20 dimensions it takes about 11 draws. Guess for 60.
+# **Predict.** In 20 dimensions it takes about 11 draws. Guess for 60 dimensions.
 
 # %%
 def cap(d, degrees=60):
@@ -1025,9 +1043,35 @@ print(f"each further dimension multiplies by about {(expected[384] / expected[20
       f"384 dimensions give {expected[384]:.0e}")
 
 # %% [markdown]
-# The number of *exactly* orthogonal directions grows by one with each dimension. The number of *almost* orthogonal ones is
-# multiplied by about 1.08: an exponential. For 384 dimensions the estimate is $5 \cdot 10^{12}$, and we did not even choose
-# the directions, we drew them blindly. That is what the note's "exponentially more" means, with a number.
+# About 270 draws for 60 dimensions, far more than three times those for 20. The number of *exactly* orthogonal directions
+# grows by one with each dimension. The number that are 60 degrees apart is multiplied by about 1.08: an exponential. For 384
+# dimensions the estimate is $5 \cdot 10^{12}$, and we did not even choose the directions, we drew them blindly. That is what
+# the note's "exponentially more" means, with a number.
+#
+# But 60 degrees, a cosine of one half, is a generous reading of "almost orthogonal". What if we ask for more? If we may also
+# *choose*, there are more: as long as the caps around $n$ directions do not cover the sphere, another one fits, so at
+# least $1/p$ fit.
+#
+# **Predict.** How many random directions in 384 dimensions stay 80 degrees apart: billions, thousands, or fewer?
+
+# %%
+rows = [{"d": d, "degrees": degrees, "drawn": 1.18 / np.sqrt(cap(d, degrees)), "chosen": 1 / cap(d, degrees)}
+        for d in (384, 1536) for degrees in (60, 70, 80, 85)]
+results.table(rows, {"dimensions": "{d:.0f}", "degrees apart": "{degrees:.0f}", "drawn blindly": "{drawn:.2g}",
+                     "chosen, at least": "{chosen:.2g}"}, "How many directions fit, by the estimate (live).")
+
+# %%
+# NBVAL_CHECK_OUTPUT
+fits = {(row["d"], row["degrees"]): row for row in rows}
+print("384 dimensions, 80 degrees: fewer than 100 drawn, at least 3,000 chosen:",
+      fits[384, 80]["drawn"] < 100 and fits[384, 80]["chosen"] > 3000)
+print("384 dimensions, 85 degrees: both fewer than the 384 at right angles:", fits[384, 85]["chosen"] < 384)
+
+# %% [markdown]
+# Fewer than a hundred. At 85 degrees the estimates are even below 384, the number of directions that are *exactly*
+# orthogonal. "Exponentially many" is true at every angle below 90 degrees, but the closer to 90, the more dimensions it
+# takes until it helps: at 80 degrees, four times the dimensions bring the drawn ones from 67 to 600,000. So whoever says
+# "almost orthogonal" should say how nearly.
 #
 # There is a price. Almost orthogonal is not orthogonal: each pair disturbs the other by about $1/\sqrt d$, and a sum of many
 # directions gathers many small disturbances. Also, room for many directions does not mean that a model uses it. Do real
@@ -1070,7 +1114,8 @@ if folder:
 # - A look-up is a product with one-hot vectors that nobody computes. Its gradient adds up over repeated tokens.
 # - Words in similar company get similar vectors; where company changes in the same way, steps become parallel.
 # - *King − man + woman* is *king* in a real model, unless *king* is left out. Ask all questions and show the baseline.
-# - In $d$ dimensions $d$ directions are orthogonal and exponentially many are almost so.
+# - In $d$ dimensions $d$ directions are orthogonal. How many are *almost* so grows exponentially, at a rate that depends on
+#   how nearly.
 #
 # A token's vector is the same in every sentence, and the same at every place of it. Lecture 04 tells the model *where* a
 # token stands, lecture 05 lets it look at its neighbours.
@@ -1086,6 +1131,8 @@ if folder:
 #   Understanding.* NAACL 2019. [arXiv:1810.04805](https://arxiv.org/abs/1810.04805). Section 3: the input.
 # - T. Mikolov, I. Sutskever, K. Chen, G. Corrado, J. Dean. *Distributed Representations of Words and Phrases and their
 #   Compositionality.* NeurIPS 2013. [arXiv:1310.4546](https://arxiv.org/abs/1310.4546). Section 2.2: negative sampling.
+# - Z. S. Harris. *Distributional Structure.* Word 10, 1954, pages 146–162.
+# - J. R. Firth. *A Synopsis of Linguistic Theory, 1930–1955.* In: Studies in Linguistic Analysis, 1957.
 # - T. Mikolov, W. Yih, G. Zweig. *Linguistic Regularities in Continuous Space Word Representations.* NAACL 2013, pages
 #   746–751. Where king − man + woman comes from.
 # - O. Levy, Y. Goldberg. *Neural Word Embedding as Implicit Matrix Factorization.* NeurIPS 2014.
