@@ -7,6 +7,7 @@ import contextlib
 import dis
 import linecache
 import numbers
+import re
 from dataclasses import dataclass, field
 from types import FunctionType
 
@@ -136,6 +137,8 @@ ASK = {"function": ask_function, "class": ask_class, "number": ask_value, "choic
 def ask_torch_module(model, case, inputs):
     import torch
 
+    if any(isinstance(weight, torch.nn.parameter.UninitializedParameter) for weight in model.parameters()):
+        model(*tensors(inputs))  # a lazy layer makes its weights at the first call
     for name, array in case.weights.items():
         target = weight_of(model, name)
         if is_a(target, "torch", "nn.Linear"):
@@ -242,6 +245,6 @@ def words_of(error):
     """What the exception says, in short; nothing where its own code fails to say it or takes longer than a second."""
     try:
         with time_limit(1):
-            return str(error)[:500]
+            return re.sub(r"\x1b\[[0-9;]*m", "", str(error))[:500]  # Keras writes in bold
     except BaseException:  # this code is the learner's too
         return ""

@@ -116,33 +116,38 @@ def resembles(task, question, answer, mistaken):
 def compare_arrays(task, question, answer):
     expected = question.expected
     if not isinstance(expected, tuple):
-        if isinstance(answer, tuple):
-            answer = stacked(answer)
+        name, axes = next(iter(task.returns.items()))
+        if isinstance(answer, tuple) and any(isinstance(part, str) for part in answer):
+            return f"{name} holds texts, expected {KINDS[expected.dtype.kind]} ({expected.dtype})."
+        answer = stacked(answer, expected.ndim)
         if isinstance(answer, tuple):
             ragged = ragged_rows(expected, answer)
             if ragged is not None:
                 return (f"Row 0 has shape {answer[0].shape}, row {ragged} has shape {answer[ragged].shape}; in an "
                         "array all rows have the same shape.")
-            return f"A tuple of {len(answer)} came back, expected one array."
-        return array_difference(expected, answer, question, *next(iter(task.returns.items())))
+            return f"A sequence of {len(answer)} came back, expected {one(expected)}."
+        return array_difference(expected, answer, question, name, axes)
     names = tuple(task.returns)
     if isinstance(answer, np.ndarray) and answer.ndim and len(answer) == len(expected):
         answer = tuple(np.asarray(part) for part in answer)
     if not isinstance(answer, tuple) or len(answer) != len(expected):
-        came = f"a tuple of {len(answer)}" if isinstance(answer, tuple) else "one value"
+        came = f"a sequence of {len(answer)}" if isinstance(answer, tuple) else "one value"
         return f"Expected {len(expected)} values ({', '.join(names)}); {came} came back."
     for name, right, part in zip(names, expected, answer):
-        found = array_difference(right, part, question, name, task.returns[name])
+        found = array_difference(right, stacked(part, right.ndim), question, name, task.returns[name])
         if found is not None:
             return found
     return None
 
 
-def stacked(parts):
-    """A tuple of equally shaped arrays as one array; anything else as it is."""
-    if all(isinstance(part, np.ndarray) for part in parts) and len({part.shape for part in parts}) == 1:
-        return np.stack(parts)
-    return parts
+def stacked(answer, axes):
+    """A tuple of equally shaped rows as one array of so many axes; anything else as it is."""
+    if not isinstance(answer, tuple):
+        return answer
+    rows = tuple(stacked(part, axes - 1) for part in answer)
+    if all(isinstance(row, np.ndarray) and row.ndim == axes - 1 and row.shape == rows[0].shape for row in rows):
+        return np.stack(rows)
+    return rows
 
 
 def ragged_rows(expected, parts):
@@ -155,7 +160,8 @@ def ragged_rows(expected, parts):
 def array_difference(expected, answer, question, name, axes):
     """The first difference between two arrays, type before shape before values, naming the axis."""
     if not isinstance(answer, np.ndarray):
-        return f"{name} is {'a text' if isinstance(answer, str) else 'a tuple'}, expected an array."
+        came = "a text" if isinstance(answer, str) else f"a sequence of {len(answer)}"
+        return f"{name} is {came}, expected {one(expected)}."
     wanted, came = KINDS[expected.dtype.kind], KINDS[answer.dtype.kind]
     # A single number has no dtype that the next line of code could stumble over: 1 is as good as 1.0.
     if wanted != came and not (wanted == "real numbers" and came == "whole numbers" and expected.ndim == 0):
@@ -163,7 +169,8 @@ def array_difference(expected, answer, question, name, axes):
     if answer.ndim and not expected.ndim:
         return f"{name} has shape {answer.shape}, expected a single number."
     if answer.ndim != expected.ndim:
-        return f"{name} has shape {answer.shape}, expected {expected.shape}: ({', '.join(axes)})."
+        came = f"has shape {answer.shape}" if answer.ndim else "is a single number"
+        return f"{name} {came}, expected {expected.shape}: ({', '.join(axes)})."
     for axis, (size, right) in enumerate(zip(answer.shape, expected.shape)):
         if size != right:
             return (f"{name} has shape {answer.shape}, expected {expected.shape}: "
@@ -171,31 +178,43 @@ def array_difference(expected, answer, question, name, axes):
     if wanted == "real numbers":
         nan = np.isnan(answer) & ~np.isnan(expected)
         if nan.any():
-            return f"{name} contains NaN, first {place(nan, axes)}. NaN comes from 0/0, inf - inf or inf * 0."
+            came = f"contains NaN, first {place(nan, axes)}" if axes else "is NaN"
+            return f"{name} {came}. NaN comes from 0/0, inf - inf or inf * 0."
     with np.errstate(invalid="ignore"):
         distance = np.abs(np.subtract(answer, expected, dtype=np.float64))
         wrong = ~((distance <= question.tolerance) | (answer == expected) | (np.isnan(answer) & np.isnan(expected)))
     if wrong.any():
         first = tuple(np.argwhere(wrong)[0])
-        return (f"{name} differs in {wrong.sum()} of {wrong.size} values, first {place(wrong, axes)}: "
-                f"{' came, expected '.join(numbers(answer[first], expected[first]))}.")
+        came, right = numbers(answer[first], expected[first])
+        if not axes:
+            return f"{name} is {came}, expected {right}."
+        return (f"{name} differs in {wrong.sum()} of {wrong.size} values, first {place(wrong, axes)}: {came} came, "
+                f"expected {right}.")
     return None
+
+
+def one(expected):
+    """What is expected, where several values came."""
+    return "one array" if expected.ndim else "a single number"
 
 
 def place(wrong, axes):
     """Where the first True is: "at [batch 1, length 0]"."""
-    first = np.argwhere(wrong)[0]
-    return f"at [{', '.join(f'{axis} {index}' for axis, index in zip(axes, first))}]" if axes else "as a single number"
+    return f"at [{', '.join(f'{axis} {index}' for axis, index in zip(axes, np.argwhere(wrong)[0]))}]"
 
 
 def numbers(*values):
-    """The numbers in six digits, or in as many as it takes to tell them apart."""
+    """The numbers in six digits, or in as many as it takes to tell them apart; booleans as True and False."""
+    if all(value.dtype.kind == "b" for value in values):
+        return [str(value) for value in values]
     texts = [f"{value.item():.6g}" for value in values]
     return [f"{value.item():.17g}" for value in values] if len(set(texts)) < len(values) else texts
 
 
 def compare_number(task, question, answer):
     """A number is compared like an array, without showing the right one."""
+    if isinstance(answer, str):
+        return f"{task.name} is a text, expected a number: without quotes."
     if not isinstance(answer, np.ndarray) or answer.ndim or answer.dtype.kind not in "iuf":
         return f"{task.name} is not a number."
     if abs(float(answer) - float(question.expected)) <= question.tolerance:

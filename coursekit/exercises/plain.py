@@ -30,11 +30,13 @@ def plain(answer):
     if is_a(answer, "tensorflow", "Tensor") or is_a(answer, "keras", "Variable"):
         return plain_array(np.asarray(answer.numpy()))
     if isinstance(answer, (tuple, list)):
+        if not answer:
+            raise Unusable(f"An empty {type(answer).__name__} came back.")
         parts = tuple(plain(part) for part in answer)
-        alike = len({part.shape for part in parts if isinstance(part, np.ndarray)}) == 1
-        if isinstance(answer, list) and alike and not any(isinstance(part, (str, tuple)) for part in parts):
-            return np.stack(parts)
-        return parts
+        # A list of rows is an array. A list of whole numbers and real ones, or of booleans, may be several answers.
+        alike = all(isinstance(part, np.ndarray) and part.shape == parts[0].shape
+                    and part.dtype.kind == parts[0].dtype.kind for part in parts)
+        return np.stack(parts) if isinstance(answer, list) and alike else parts
     if answer is None:
         raise Unusable("None came back. Does every path of the function end with a return?")
     if isinstance(answer, GeneratorType):

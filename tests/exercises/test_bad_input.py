@@ -45,7 +45,11 @@ QUICK = SimpleNamespace(name="answer", kind="function", framework="numpy", secon
     (lambda w, v: right(w, v).astype(str), "dtype <U"),
     (lambda w, v: np.array([[object()]]), "dtype object"),
     (lambda w, v: "context", "context is a text"),
-    (lambda w, v: (right(w, v), w), "A tuple of 2"),
+    (lambda w, v: (right(w, v), w), "A sequence of 2 came back, expected one array."),
+    (lambda w, v: (right(w, v), right(w, v)), "A sequence of 2 came back, expected one array."),
+    (lambda w, v: ["a", "b"], "context holds texts, expected real numbers"),
+    (lambda w, v: [], "An empty list came back."),
+    (lambda w, v: 1.5, "context is a single number, expected (1, 3): (batch, units)."),
     (lambda w, v: [np.ones(3), np.ones(2)], "Row 0 has shape (3,), row 1 has shape (2,); in an array all rows"),
     (lambda w, v: [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0]], "Row 0 has shape (3,), row 2 has shape (1,)"),
     (lambda w, v: right(w, v) / 0.0, "differs in"),
@@ -189,6 +193,26 @@ def test_exceptions_that_cannot_say_what_they_are(words, capsys):
     assert outcome.status == "raised" and outcome.message.endswith(": raise error\nMute")
 
 
+def test_messages_in_bold_are_shown_without_the_codes(capsys):
+    def context_vector(weights, values):
+        raise ValueError("\x1b[1mLayer W\x1b[0m has no weights")
+
+    assert "ValueError: Layer W has no weights" in context(context_vector, capsys)
+
+
+def test_a_lazy_layer_makes_its_weights_first(capsys):
+    class AttentionalVector(torch.nn.Module):
+        def __init__(self, units):
+            super().__init__()
+            self.W = torch.nn.LazyLinear(units, bias=False)
+
+        def forward(self, context, state):
+            return torch.tanh(self.W(torch.cat([context, state], dim=-1)))
+
+    check("02.attentional_vector", AttentionalVector)
+    assert "passed" in capsys.readouterr().out
+
+
 def test_ctrl_c_ends_the_check():
     calls = []
 
@@ -308,6 +332,8 @@ def test_name_missing_and_wrong_kind(capsys):
     check("02.attentional_vector", Case)
     assert "raised an exception" in capsys.readouterr().out
     check("01.encoder_weights", "1728")
+    assert "encoder_weights is a text, expected a number: without quotes." in capsys.readouterr().out
+    check("01.encoder_weights", [1728])
     assert "encoder_weights is not a number" in capsys.readouterr().out
     check("01.encoder_weights", 1700)
     assert "1700 is not the number asked for." in capsys.readouterr().out

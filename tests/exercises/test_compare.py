@@ -8,6 +8,7 @@ import pytest
 from coursekit.exercises.call import Case, Outcome
 from coursekit.exercises.compare import Question, judge, tolerance
 from coursekit.exercises.mutate import mutants
+from coursekit.exercises.plain import plain
 
 EPS = 2.0 ** -23
 TASK = SimpleNamespace(kind="function", name="f", mistakes={}, returns={"y": ("batch", "units")})
@@ -52,14 +53,35 @@ def test_parts_are_compared_by_name():
     assert verdict((h, c), (h, c), PAIR).status == "passed"
     assert verdict((h, c), np.stack([h, c]), PAIR).status == "passed"
     assert verdict((h, c), (h, h), PAIR).text.startswith("c differs in 2 of 2 values, first at [units 0]: 1 came")
-    assert verdict((h, c), (h, c, c), PAIR).text == "Expected 2 values (h, c); a tuple of 3 came back."
+    assert verdict((h, c), (h, c, c), PAIR).text == "Expected 2 values (h, c); a sequence of 3 came back."
     assert verdict((h, c), h[:1], PAIR).text == "Expected 2 values (h, c); one value came back."
 
 
 def test_a_single_number():
+    h = np.ones(2)
     task = SimpleNamespace(kind="function", name="f", mistakes={}, returns={"y": ()})
     assert verdict(np.array(2.0), np.array([2.0]), task).text == "y has shape (1,), expected a single number."
     assert verdict(np.array(2.0), np.array(2), task).status == "passed"
+    assert verdict(np.array(2.0), np.array(3), task).text == "y is 3, expected 2."
+    assert verdict(np.array(2.0), np.array(np.nan), task).text.startswith("y is NaN.")
+    assert verdict(np.array(2.0), (h, h), task).text == "A sequence of 2 came back, expected a single number."
+    pair = SimpleNamespace(kind="function", name="f", mistakes={}, returns={"left": (), "right": ()})
+    text = verdict((np.array(1), np.array(2)), ((h, h), np.array(7)), pair).text
+    assert text == "left is a sequence of 2, expected a single number."
+
+
+def test_lists_of_several_dtypes():
+    """A list of different answers keeps their dtypes; a list of rows is one array whatever its numbers are."""
+    several = SimpleNamespace(kind="function", name="f", mistakes={},
+                              returns={"ids": ("n",), "share": (), "mask": ("n",)})
+    ids, share, mask = np.array([7, 8]), np.array(0.5), np.array([True, False])
+    assert verdict((ids, share, mask), plain([[7, 8], 0.5, [True, False]]), several).status == "passed"
+    text = verdict((ids, share, mask), plain([[7, 8], 0.5, [True, True]]), several).text
+    assert text == "mask differs in 1 of 2 values, first at [n 1]: True came, expected False."
+    rows = [[1, 2.5, 0], [3, 4, 5]]
+    assert verdict(np.array(rows), plain(rows)).status == "passed"
+    task = SimpleNamespace(kind="function", name="f", mistakes={}, returns={"y": ("batch", "units"), "z": ()})
+    assert verdict((np.array(rows), share), plain([rows, 0.5]), task).status == "passed"
 
 
 def test_grey_only_where_nothing_is_written():
@@ -90,3 +112,9 @@ def test_mutants_of_a_small_function():
         "g(a, axis=1) - b[0] -> g(a, axis=1) + b[0]", "g(a, axis=1) - b[0] -> b[0] - g(a, axis=1)",
         "g(a, axis=1) - b[0] -> g(a, axis=1)", "g(a, axis=1) - b[0] -> b[0]", "g(a, axis=1) -> a",
         "g(a, axis=1) -> g(a)", "b[0] -> b", "1 -> 2", "1 -> 0", "0 -> 1", "0 -> -1"}
+
+
+@pytest.mark.parametrize("operator, other", [("in", "not in"), ("not in", "in"), ("is", "is not"), ("is not", "is")])
+def test_mutants_of_membership_and_identity(operator, other):
+    found = {mutant.change for mutant in mutants(f"def f(a, b):\n    return a {operator} b\n")}
+    assert found == {f"a {operator} b -> a {other} b, in return a {operator} b"}
