@@ -46,7 +46,7 @@ def most_frequent_pair(words, times):
 
 @task.draw
 def draw(rng, n, length, equals=False):
-    mistakes = (first_of_equals, largest_of_equals) if equals else (
+    mistakes = (first_of_equals, largest_of_equals, second_token_ignored) if equals else (
         times_forgotten, padding_counted, order_ignored, once_in_a_word)
     while True:  # until each of these mistakes has an answer of its own
         words, times = rng.integers(1, 6, (n, length)), rng.integers(1, 6, n)
@@ -93,6 +93,14 @@ def largest_of_equals(words, times):
     token, then the smaller second."""
     return most_frequent(((pair, count) for word, count in zip(words.tolist(), times.tolist())
                           for pair in pairs_of(word)), key=lambda pair, count: (-count, -pair[0], -pair[1]))
+
+
+@task.misconception
+def second_token_ignored(words, times):
+    """Of equally frequent pairs with the same first token you take the one that was counted first. The rule is: the
+    smaller second token. Pairs as tuples are compared so."""
+    return most_frequent(((pair, count) for word, count in zip(words.tolist(), times.tolist())
+                          for pair in pairs_of(word)), key=lambda pair, count: (-count, pair[0]))
 
 
 @task.misconception
@@ -198,9 +206,10 @@ def draw(rng, letters, pieces, unknown=False):
         vocabulary = tuple(rng.permutation(["[PAD]", "[UNK]", *sorted(tokens)]).tolist())
         right = wordpiece_ids(word, vocabulary)
         answers = {tuple(mistake(word, vocabulary)) for mistake in mistakes} - {tuple(right)}
-        if unknown and vocabulary[right[0]] == "[UNK]" and len(answers) >= 3:
-            return {"word": word, "vocabulary": vocabulary}
-        if not unknown and len(right) > 1 and len(answers) >= 3:
+        longest = max(len(vocabulary[id].removeprefix("##")) for id in right)
+        alone = token_given_back(word, vocabulary) != right and (
+            rest_unknown(word, vocabulary) != letter_skipped(word, vocabulary))
+        if len(answers) >= 3 and (alone if unknown else len(right) > 1 and longest == 3):
             return {"word": word, "vocabulary": vocabulary}
 
 
@@ -251,6 +260,24 @@ def letter_skipped(word, vocabulary):
     """Where nothing fits you write [UNK] for one letter and go on behind it. In BERT the whole word is then [UNK], and
     only that."""
     return cut(word, vocabulary, give_up=False)
+
+
+@task.misconception
+def token_given_back(word, vocabulary):
+    """Where nothing fits you give the last token back and try a shorter one. Greedy means that a token once taken
+    stays taken: the whole word is then [UNK]."""
+    def rest(start):
+        if start == len(word):
+            return []
+        for end in range(len(word), start, -1):
+            token = ("##" if start else "") + word[start:end]
+            after = rest(end) if token in vocabulary else None
+            if after is not None:
+                return [vocabulary.index(token), *after]
+        return None
+
+    ids = rest(0)
+    return [vocabulary.index("[UNK]")] if ids is None else ids
 
 
 @task.misconception
@@ -446,8 +473,9 @@ task = Exercise(
     "First divide every word vector by its length. Nearest means the largest cosine, and the three words of the "
     "question themselves do not count.",
     difficulty=4, minutes=20, points=3,
-    sizes=(dict(n=3, vocab_size=9, d_model=4), dict(n=8, vocab_size=20, d_model=5), dict(n=11, vocab_size=30,
-    d_model=6)), returns={"answers": ("n",)},
+    sizes=(dict(n=3, vocab_size=9, d_model=4), dict(n=8, vocab_size=20, d_model=5),
+           dict(n=11, vocab_size=30, d_model=6), dict(n=2, vocab_size=5, d_model=4, opposite=True)),
+    returns={"answers": ("n",)},
     withhold=("coursekit.text.word_vectors.solve_analogies",),
     hints=(
         "Divide: vectors / np.linalg.norm(vectors, axis=1, keepdims=True). Then a dot product of two of them is a "
@@ -475,9 +503,9 @@ def analogy_answers(vectors, questions):
 
 
 @task.draw
-def draw(rng, n, vocab_size, d_model):
-    mistakes = (question_words_allowed, only_c_left_out, signs_swapped, lengths_kept, lengths_kept_to_the_end,
-                nearest_to_c)
+def draw(rng, n, vocab_size, d_model, opposite=False):
+    mistakes = (question_words_allowed, question_words_at_zero) if opposite else (
+        question_words_allowed, only_c_left_out, signs_swapped, lengths_kept, lengths_kept_to_the_end, nearest_to_c)
     while True:  # until every mistake has an answer of its own, and none hangs on a rounding
         vectors = rng.normal(size=(vocab_size, d_model)) * rng.uniform(0.4, 2.5, (vocab_size, 1))
         questions = rng.permuted(np.tile(np.arange(vocab_size), (n, 1)), axis=1)[:, :3]
@@ -487,13 +515,14 @@ def draw(rng, n, vocab_size, d_model):
 
 
 def clear(vectors, questions):
-    """Whether the nearest word is nearer than the next by more than single precision could hide."""
+    """Whether the nearest word is nearer than the next, and not at a right angle, by more than single precision could
+    hide."""
     directions = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     a, b, c = questions.T
     cosines = (directions[b] - directions[a] + directions[c]) @ directions.T
     np.put_along_axis(cosines, questions, -9, axis=1)
     best = np.sort(cosines, axis=1)[:, -2:]
-    return (best[:, 1] - best[:, 0]).min() > 1e-3
+    return (best[:, 1] - best[:, 0]).min() > 1e-3 and np.abs(best).min() > 1e-3
 
 
 def answers(vectors, questions, left_out, signs=(-1, 1, 1)):
@@ -512,6 +541,17 @@ def question_words_allowed(vectors, questions):
     """You let the words of the question answer it. Then c itself wins often, since b − a is a small step. Leave out a,
     b and c."""
     return answers(directions_of(vectors), questions, questions[:, :0])
+
+
+@task.misconception
+def question_words_at_zero(vectors, questions):
+    """You set the cosines of the question's words to 0. Where every other word has a cosine below 0, one of them still
+    wins: minus infinity is below everything."""
+    directions = directions_of(vectors)
+    a, b, c = questions.T
+    cosines = (directions[b] - directions[a] + directions[c]) @ directions.T
+    np.put_along_axis(cosines, questions, 0.0, axis=1)
+    return cosines.argmax(axis=1)
 
 
 @task.misconception

@@ -461,7 +461,7 @@ class values_turned_too(RotaryAttention):
 
 @task.misconception
 class nothing_turned(RotaryAttention):
-    """Your attention does not know positions: nothing is turned."""
+    """Your attention does not know positions: nothing is turned, or all words are turned alike."""
 
     def turn(self, x):
         return x

@@ -334,8 +334,8 @@ def mask_not_used(query, key, value, mask):
 
 @task.misconception
 def minus_one_added(query, key, value, mask):
-    """You add −1 to masked scores. exp(−1) is 0.37: the places keep a good third of their share. It takes minus
-    infinity, or a number near it."""
+    """Your mask moves scores by 1 alone, down or up. exp(−1) is 0.37: masked places keep a good third of their share.
+    It takes minus infinity, or a number near it."""
     return (scores_of(query, key) - (~mask).float()).softmax(-1) @ value
 
 
@@ -347,8 +347,8 @@ def scores_times_the_mask(query, key, value, mask):
 
 @task.misconception
 def nan_where_nothing_is_allowed(query, key, value, mask):
-    """Where a query may attend to nothing you get NaN: a row of minus infinity is 0 divided by 0. Its context is
-    zero."""
+    """Where a query may attend to nothing you get NaN, 0 divided by 0: from a row of minus infinity, or from weights
+    with the sum 0. Its context is zero."""
     return scores_of(query, key).masked_fill(~mask, -torch.inf).softmax(-1) @ value
 
 

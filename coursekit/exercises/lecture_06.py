@@ -486,10 +486,11 @@ def draw(rng, n_layers, n_heads, length):
     query, wanted, other = (int(place) for place in rng.permutation(length)[:3])
     step = rng.uniform(0.2, 0.7, (n_layers, n_heads)) * rng.choice([-1, 1], (n_layers, n_heads))  # nobody is undecided
     scores[..., query, wanted] = scores[..., query, other] + step
-    # The head that looks most at the wanted token looks at the other as well. Neither has the number of its layer.
-    both, one = rng.permutation([(i, j) for i in range(n_layers) for j in range(n_heads) if i != j])[:2].tolist()
-    scores[*both, query, [wanted, other]] = 5.0, 4.9
-    scores[*one, query, [wanted, other]] = 1.2, -2.0
+    # The head that looks most at the wanted token looks at the other as well, one prefers the other token still more,
+    # and one looks at neither, but at the wanted token fifty times as much. None has the number of its layer.
+    special = rng.permutation([(i, j) for i in range(n_layers) for j in range(n_heads) if i != j])[:4].tolist()
+    for place, values in zip(special, [(5.0, 4.9), (1.2, -2.0), (-2.0, 2.0), (-0.5, -4.5)]):
+        scores[*place, query, [wanted, other]] = values
     powers = np.exp(scores)
     return {"weights": powers / powers.sum(-1, keepdims=True), "query": query, "wanted": wanted, "other": other}
 
@@ -500,6 +501,22 @@ def only_the_wanted_weight(weights, query, wanted, other):
     it: take the difference."""
     weight = weights[:, :, query, wanted]
     return *np.unravel_index(weight.argmax(), weight.shape), find_head(weights, query, wanted, other)[2]
+
+
+@task.misconception
+def larger_in_either_direction(weights, query, wanted, other):
+    """You compare the sizes of the differences. A head that prefers the other token has a large difference too, but
+    with a minus sign."""
+    size = np.abs(weights[:, :, query, wanted] - weights[:, :, query, other])
+    return *np.unravel_index(size.argmax(), size.shape), find_head(weights, query, wanted, other)[2]
+
+
+@task.misconception
+def quotient_of_the_weights(weights, query, wanted, other):
+    """You divide one weight by the other. A head that looks at neither of the two can have a large quotient; asked for
+    is the difference."""
+    quotient = weights[:, :, query, wanted] / weights[:, :, query, other]
+    return *np.unravel_index(quotient.argmax(), quotient.shape), find_head(weights, query, wanted, other)[2]
 
 
 @task.misconception

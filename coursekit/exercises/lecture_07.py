@@ -319,8 +319,15 @@ def large_layer():
 
 @task.misconception
 def biases_left_out():
-    """The matrices and the norms are right; the biases are missing, one number for each output of each linear layer."""
+    """Besides the matrices you count 4 · 1024 numbers. The norms alone have so many, and so have the biases of
+    attention. The biases of all linear layers, one number for each output, are 9 · 1024."""
     return 12 * 1024 ** 2 + 4 * 1024
+
+
+@task.misconception
+def matrices_alone():
+    """Those are the matrices. Biases and norms are missing."""
+    return 12 * 1024 ** 2
 
 
 @task.misconception
@@ -401,7 +408,7 @@ task = Exercise(
     "- attention with fixed weights: `mixing @ x`;\n"
     "- a feed-forward network without biases: $W_2\\,\\text{relu}(W_1 x)$ at each position, `W1` and `W2` being linear "
     "layers;\n"
-    "- a norm without scale and shift, `F.layer_norm(x, x.shape[-1:])` in PyTorch.\n\n"
+    "- a norm without scale and shift, with epsilon 1e-5: `F.layer_norm(x, x.shape[-1:])` in PyTorch.\n\n"
     "It is pre-norm if `norm_first` is true and post-norm otherwise.",
     difficulty=3, minutes=15, points=3, kind="class",
     sizes=(dict(batch=2, length=3, d_model=5, d_ff=12, norm_first=False),

@@ -845,7 +845,7 @@ coursekit.check("07.which_order")
 # - attention with fixed weights: `mixing @ x`;
 # - a feed-forward network without biases: $W_2\,\text{relu}(W_1 x)$ at each position, `W1` and `W2` being linear
 #   layers;
-# - a norm without scale and shift, `F.layer_norm(x, x.shape[-1:])` in PyTorch.
+# - a norm without scale and shift, with epsilon 1e-5: `F.layer_norm(x, x.shape[-1:])` in PyTorch.
 #
 # It is pre-norm if `norm_first` is true and post-norm otherwise.
 
