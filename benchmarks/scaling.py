@@ -33,8 +33,8 @@ def sentences(split):
     return [["<start>", *tokenize(pair.english, "en"), "<end>"] for pair in translation("fr", split)]
 
 
-def pairs(rows, vocabulary):
-    """Inputs and targets (sentences, length): every token's target is the next one, padding has none."""
+def inputs_and_targets(rows, vocabulary):
+    """Two tensors (sentences, length): every token's target is the next one, padding has none."""
     ids = [torch.tensor([vocabulary.id(token) for token in row]) for row in rows]
     tokens = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
     return tokens[:, :-1], tokens[:, 1:].masked_fill(tokens[:, 1:] == 0, NO_TARGET)
@@ -55,7 +55,7 @@ def run(d_model, seed):
     torch.manual_seed(seed)
     texts = {split: sentences(split) for split in SPLITS}
     vocabulary = Vocabulary(["<pad>", *sorted({token for row in texts["train"] for token in row})])
-    data = {split: pairs(rows, vocabulary) for split, rows in texts.items()}
+    data = {split: inputs_and_targets(rows, vocabulary) for split, rows in texts.items()}
     model = ct.LanguageModel(len(vocabulary), n_layers=2, d_model=d_model, n_heads=4, d_ff=4 * d_model, max_length=24)
     steps = SETTINGS["epochs"] * math.ceil(len(texts["train"]) / SETTINGS["batch_size"])
     started = time.process_time()
