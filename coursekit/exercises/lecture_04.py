@@ -69,8 +69,8 @@ task = Exercise(
         "Fill an array of zeros: vectors[:, 0::2] are the units 0, 2, 4, … and vectors[:, 1::2] the units 1, 3, 5, …",
     ),
     explanation="Sine and cosine of one angle stand side by side, and the angle slows down from pair to pair by the "
-                "factor 10000^(2/d). The authors' own code puts all sines first and all cosines after them: the same "
-                "numbers in another order, which a learned layer does not mind, but a copied weight does.",
+                "factor 10000^(2/d). Other programs put all sines first and all cosines after them. A layer that is "
+                "learned with them does not mind the order, but a copied weight does.",
 )
 
 

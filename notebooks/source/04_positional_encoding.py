@@ -197,8 +197,8 @@ for a, b in ((6, 7), (7, 8), (0, 8), (15, 16)):
 # The neighbours 7 and 8 differ in four digits, the far ones 0 and 8 in a single one. Distance between vectors says little
 # about distance in the sentence. And with 5 digits, position 32 is position 0 again.
 #
-# But look at how the digits move: the first flips at every step, the second at every other step, the third at every fourth.
-# Like the wheels of a mileage counter. Replace each jumping digit by a smooth wave of the same period:
+# But look at how the digits move: the first flips at every step, the second at every other step, the third at every fourth,
+# like the wheels of a mileage counter. Replace each jumping digit by a smooth wave of the same period:
 
 # %%
 place = np.arange(32)
@@ -209,9 +209,9 @@ plots.heatmaps({"binary digits": digits.T, "waves of the same periods": waves}, 
                    "position, row 4 once. Right, waves: the same stripes with soft edges.")
 
 # %% [markdown]
-# On the right no step jumps. (The figure shows whole positions only. Row 0 has so short a period that even its wave looks
-# like a digit.) That is the idea of the sinusoids: a counter whose wheels turn smoothly, fast ones for the near and slow
-# ones for the far.
+# On the right the slow rows move in small steps. Row 0 still jumps: its period is two positions, and of so short a wave one
+# only sees the lowest and the highest point. That is the idea of the sinusoids: a counter whose wheels turn smoothly, fast
+# ones for the near and slow ones for the far.
 #
 # ## 3. The formula
 #
@@ -260,8 +260,9 @@ print("the package agrees:", np.allclose(ct.sinusoidal_positions(5, 4), by_hand,
 # - Another deck writes $\omega_k = 10000^{-2k/d}$ for unit $2k$, which is the same formula, and then lists the vector from
 #   $\omega_1$ to $\omega_{d/2}$. The formula needs $k$ from 0. With $k$ from 1 the first pair would already be the second,
 #   and for $d = 4$ neighbours would differ by 0.01 instead of 0.96 (next cell).
-# - The authors' own code puts all sines in the first half and all cosines in the second. The numbers are the same, in
-#   another order.
+# - The authors' own code (tensor2tensor) puts all sines in the first half and all cosines in the second, and its exponent is
+#   $i/(d/2 - 1)$ in place of $2i/d$, so that the last divisor is exactly 10,000. The idea is the same, the numbers differ a
+#   little.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -297,32 +298,30 @@ coursekit.check("04.position_vectors")
 #
 # Many slides show the encoding as wavy lines with marked points. Here are ours, for the same sentence: the position is on
 # the horizontal axis, and each unit is one curve. A word's vector is read off where its dotted line crosses the four curves,
-# from unit 0 to unit 3.
+# from unit 0 to unit 3. The four numbers at the top are those of *to*.
 
 # %%
-def squiggles(words, d_model, marked):
-    """Each unit as a curve over positions; the vector of one word is written beside its points."""
-    figure = Figure(figsize=(8, 3.8), layout="constrained")
-    axes, fine = figure.subplots(), np.linspace(0, len(words) - 1, 200)
+def squiggles(axes, marked, words=words, d_model=4):
+    """Each unit as a curve over positions; at the top the vector of the marked word, in the colours of its units."""
+    fine = np.linspace(0, len(words) - 1, 200)
     vectors = reference.sinusoidal_positions(len(words), d_model)
     for unit, colour, dash, marker in zip(range(d_model), plots.COLOURS, plots.DASHES, plots.MARKERS):
-        wave = np.cos if unit % 2 else np.sin
-        name = f"unit {unit}: {'cos' if unit % 2 else 'sin'}(pos / {10000 ** (unit // 2 * 2 / d_model):.0f})"
-        axes.plot(fine, wave(fine / 10000 ** (unit // 2 * 2 / d_model)), color=colour, linestyle=dash)
-        axes.plot(vectors[:, unit], marker, color=colour, label=name, markersize=8)
-        beside = (8, 7) if unit % 2 else (-34, -14)
-        axes.annotate(f"{vectors[marked, unit]:.2f}", (marked, vectors[marked, unit]), beside,
-                      textcoords="offset points", color=colour)
-    axes.vlines(range(len(words)), -1.1, 1.25, color="grey", linestyle=":", linewidth=1)
+        wave, divisor = np.cos if unit % 2 else np.sin, 10000 ** (unit // 2 * 2 / d_model)
+        axes.plot(fine, wave(fine / divisor), color=colour, linestyle=dash)
+        axes.plot(vectors[:, unit], marker, color=colour, label=f"unit {unit}: {wave.__name__}(pos / {divisor:.0f})")
+        axes.text((unit + 0.5) / d_model, 0.92, f"{vectors[marked, unit]:.2f}", color=colour,
+                  transform=axes.transAxes, horizontalalignment="center")
+    axes.axvline(marked, color="grey", linestyle=":")
     axes.set_xticks(range(len(words)), [f"{word}\n{pos}" for pos, word in enumerate(words)])
-    axes.set(xlabel="word and position", ylabel="value of the unit", ylim=(-1.1, 1.25))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right")
-    plots.show(figure, f"{d_model} curves over the positions of {' '.join(words)}, with a point for each word on each "
-                       f"curve. At {words[marked]} the points read {vectors[marked].round(2).tolist()}. The fast "
-                       "curves swing between −1 and 1, the slow ones are almost flat.")
+    axes.set(xlabel="word and position", ylabel="value of the unit", ylim=(-1.1, 1.5))
 
 
-squiggles(words, 4, marked=2)
+figure = Figure(figsize=(8, 3.8), layout="constrained")
+squiggles(figure.subplots(), marked=2)
+figure.legend(loc="outside right")
+plots.show(figure, "Four curves over the positions of I love to play soccer, with a point for each word on each curve. "
+                   "At the word to, marked by a dotted line, the points read 0.91, −0.42, 0.02 and 1.00. Units 0 and 1 "
+                   "swing between −1 and 1, units 2 and 3 are almost flat.")
 
 # %% [markdown]
 # The third word, *to*, reads 0.91, −0.42, 0.02, 1.00. That is row 2 of the table above.
@@ -330,6 +329,18 @@ squiggles(words, 4, marked=2)
 # What the figure does not show: the curves exist only at whole positions, the lines between are a help for the eye. And it
 # is less pretty than the popular drawings, in which all four curves swing visibly. With the real formula and $d = 4$, units
 # 2 and 3 hardly move in five words: one wave takes 628 of them.
+#
+# The same for other words. In a running notebook the slider moves the dotted line.
+#
+# **Predict.** Which of the four numbers stay nearly the same, whichever word is marked?
+
+# %%
+plots.explore(squiggles, range(5), shown=[0, 2, 4], name="position", title="The vector of one position, read off",
+              alt="The four curves three times. At position 0 they read 0.00, 1.00, 0.00, 1.00; at position 2, 0.91, "
+                  "−0.42, 0.02, 1.00; at position 4, −0.76, −0.65, 0.04, 1.00.", size=(3.1, 2.9))
+
+# %% [markdown]
+# The last two, to one or two digits. In a text of five words, units 2 and 3 say next to nothing about the position.
 
 # %% [markdown]
 # ### Exercise 04.first_crest: The first crest
@@ -375,10 +386,34 @@ print(f"columns that change by less than 0.1: {still.sum()} of 128, the first is
 
 # %% [markdown]
 # The first pair goes round 8 times, the last not even a thousandth of a turn. In 51 of 128 columns the whole change is
-# smaller than 0.1, a twentieth of the colour scale: the stripes on the right are sine next to cosine, near 0 next to near 1,
-# and not a signal. They are there for long texts; the slowest wave would take 54,000 words to come round.
+# smaller than 0.1, a twentieth of the colour scale; 77 change visibly. The stripes on the right are sine next to cosine,
+# near 0 next to near 1, and not a signal. They are there for long texts; the slowest wave would take 54,000 words to come
+# round.
 #
-# What the picture does not show is how near two rows are, and that each pair of columns is one rotation. Sections 7 and 8
+# And with fewer units? The fastest wave always has 6.3 positions.
+#
+# **Predict.** From 128 units down to 4: does the encoding lose its slow waves, or the ones in the middle?
+
+# %%
+def encoding(axes, d_model):
+    axes.imshow(reference.sinusoidal_positions(50, d_model), aspect="auto", cmap="viridis", interpolation="nearest",
+                vmin=-1, vmax=1, extent=(0, 1, 49.5, -0.5))
+    slowest = 2 * np.pi * 10000 ** ((d_model - 2) / d_model)
+    axes.set(xlabel=f"unit / d_model\nslowest wave: {slowest:,.0f}", ylabel="position")
+
+
+plots.explore(encoding, [4, 8, 16, 32, 64, 128], shown=[4, 16, 128], name="d_model",
+              title="50 positions; the units are spread over the same width (dark −1, bright 1)", size=(3.1, 2.9),
+              alt="Three heatmaps of 50 positions. With 4 units two columns change quickly and two keep their colour. "
+                  "With 16 the columns slow down from left to right in 8 coarse stages, with 128 in fine ones. The "
+                  "slowest waves have 628, 19,869 and 54,410 positions.")
+
+# %% [markdown]
+# Both, the middle first. With 16 units there are eight coarse stages, and the slowest wave still has nearly 20,000 positions.
+# With 4 nothing lies between a wave of 6 positions and one of 628, and nothing beyond. More units make finer stages, and
+# bring the slowest wave nearer to $2 \pi \cdot 10000 = 62{,}832$ positions.
+#
+# What these pictures do not show is how near two rows are, and that each pair of columns is one rotation. Sections 7 and 8
 # are about that.
 #
 # ## 6. Added, not appended
@@ -417,9 +452,10 @@ for d_model in (4, 16, 64, 256, 1024):
           f"{(guess == place).mean():17.2f} {(np.abs(guess - place) <= 1).mean():18.2f}")
 
 # %% [markdown]
-# With 4 units all is lost. With 64 every word is read off, and most positions to within one place; with 1,024 both are. The
-# reason is the one of lecture 03: in high dimension random directions are nearly at right angles, so what lies along one
-# leaves the other alone. Positions are harder than words because neighbours are alike, on purpose.
+# With 4 units nearly all is lost (blind guessing gives 0.001 and 0.02). With 64 every word is read off, and most positions
+# exactly, nearly all to within one place; with 1,024 both are. The reason is the one of lecture 03: in high dimension random
+# directions are nearly at right angles, so what lies along one leaves the other alone. Positions are harder than words
+# because neighbours are alike, on purpose.
 #
 # Nor do the positions take up all the room:
 
@@ -431,7 +467,8 @@ print("directions of 128 that hold 90 %, 99 % and 99.9 % of the 50 positions:",
       [int(np.searchsorted(share, part)) + 1 for part in (0.90, 0.99, 0.999)])
 
 # %% [markdown]
-# Sixteen directions of 128 hold 99 % of the 50 vectors. The other 112 are nearly free for the words.
+# Sixteen directions of 128 hold 99 % of the 50 vectors (of the sum of their squares). The other 112 are nearly free for the
+# words.
 #
 # Lengths matter, though. Suppose that words have 512 entries of size $1/\sqrt{512}$, so that each has length 1. The position
 # has length $\sqrt{512/2} = 16$ and drowns them, as the index did. The paper multiplies its embeddings by $\sqrt{d}$ before
@@ -462,10 +499,10 @@ coursekit.check("04.padded_positions")
 # ## 7. Five criteria, tested
 #
 # Our source material asks five things of an encoding: every position **unique**; a **consistent distance** between two
-# places, whatever the sentence's length; it should work for
-# **longer** sentences; its values **bounded**; and **deterministic**. These are good wishes. Let us not believe them but
-# test them, for the naive ideas as well. A scheme is a function: from a length, and the seed of a new model, to one vector
-# for each position. The learned table has 128 rows and is taken as it is before training.
+# places, whatever the sentence's length; it should work for **longer** sentences; its values **bounded**; and
+# **deterministic**. These are good wishes. Let us not believe them but test them, for the naive ideas as well. A scheme is a
+# function: from a length, and the seed of a new model, to one vector for each position. The learned table has 128 rows and
+# is taken as it is before training.
 
 # %%
 def learned_table(length, seed=0):
@@ -588,17 +625,19 @@ print(f"all 64 pairs, all positions, by 7: largest error below 1e-12: {worst < 1
 # %%
 figure = Figure(figsize=(9, 3.9), layout="constrained")
 circle, curve = figure.subplots(1, 2, width_ratios=(1, 1.5))
+whole = np.linspace(0, 2 * np.pi, 200)
 for i, colour, marker in ((0, plots.COLOURS[0], "o"), (16, plots.COLOURS[1], "s")):
     angle = np.arange(6) * 10000 ** (-2 * i / 128)
     radius = 1 if i == 0 else 0.7  # drawn inside, so that the two do not overlap
+    circle.plot(radius * np.sin(whole), radius * np.cos(whole), color="lightgrey", linewidth=1)
     circle.plot(radius * np.sin(angle), radius * np.cos(angle), marker, color=colour, label=f"pair {i}")
-    for t in (0, 1, 2, 5) if i == 0 else (0, 5):
+    for t in range(6) if i == 0 else (0, 5):
         circle.annotate(t, (radius * np.sin(angle[t]), radius * np.cos(angle[t])), (5, 4), textcoords="offset points")
 circle.set(xlabel="sine", ylabel="cosine", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal", title="positions 0 to 5")
 circle.legend(loc="center")
-for start, dash, marker in ((0, "-", "o"), (400, "--", "^")):
+for start, colour, dash, marker in ((0, plots.COLOURS[2], "-", "o"), (400, plots.COLOURS[3], "--", "^")):
     products = reference.sinusoidal_positions(501, 128)[start:] @ reference.sinusoidal_positions(501, 128)[start]
-    curve.plot(products[:101] / 64, dash, marker=marker, markevery=10, label=f"from position {start}")
+    curve.plot(products[:101] / 64, dash, color=colour, marker=marker, markevery=10, label=f"from position {start}")
 curve.set(xlabel="distance in places", ylabel="dot product / 64", title="similarity and distance, 128 units")
 curve.legend()
 plots.show(figure, "Left: positions 0 to 5 as points on circles, one for the fast pair 0, where each step is 57 "
@@ -618,8 +657,9 @@ print("three places before and three after are equally similar:", np.isclose(pro
 # ripples. So the often heard "the further, the less similar" holds roughly, not exactly. And the plain dot product cannot
 # tell *before* from *after*: the cosine of $+3$ and of $-3$ is the same.
 #
-# A matrix between the two vectors can. Let the query be $p_t$ turned *back* by three places. Which position has the largest
-# score?
+# A matrix between the two vectors can. Let the query be $p_t$ turned *back* by three places, and let all positions be keys.
+#
+# **Predict.** Which position has the largest score? Up to which position does that hold?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -634,8 +674,8 @@ largest = (turned(vectors, -3) @ vectors.T).argmax(1)
 print("positions 3 to 1999 whose best score is three places back:", np.mean(largest[3:] == np.arange(3, 2000) - 3))
 
 # %% [markdown]
-# Every one of them, up to position 2000, with a matrix that we wrote down for $k = 3$ and no training. So sinusoids *can*
-# express "three places back" for any length. Whether training *finds* this matrix is the question of section 11.
+# Every one of them, as far as we looked, with a matrix that we wrote down for three places and no training. So sinusoids
+# *can* express "three places back" for any length. Whether training *finds* this matrix is the question of section 11.
 
 # %% [markdown]
 # ### Exercise 04.shift_matrix: One matrix for every step of k
@@ -688,7 +728,7 @@ if folder:
 
 # %% [markdown]
 # It does show it: near the diagonal the map is bright. How much of each map is explained by the distance alone? Replace
-# every cell by the mean over all pairs of the same distance, and see what share of the variation is left.
+# every cell by the mean over all pairs of the same distance, and see what share of the variation that accounts for.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -731,7 +771,9 @@ if folder:
 # - turned key: $[\cos 1, \sin 1] = [0.5403, 0.8415]$;
 # - dot product: $-0.9900 \cdot 0.5403 + 0.1411 \cdot 0.8415 = -0.4161$, which is $\cos 2$.
 #
-# Two is the distance. **Predict.** Move both ten places on, to 13 and 11. What is the dot product?
+# Two is the distance.
+#
+# **Predict.** Move both ten places on, to 13 and 11. What is the dot product?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -752,7 +794,7 @@ print("the length of a query is kept:", np.isclose(np.linalg.norm(turn([0.6, -1.
 # With more than two units, each pair has its own speed, the speeds of the sinusoids. The values are left alone: positions
 # decide *where* to look and do not mix with *what* is found. And there is nothing to learn and no table to run out of.
 #
-# With sinusoids added to the words, what is the score of the same two words at the same distance?
+# **Predict.** With sinusoids added to the words, is the score of the same two words at the same distance the same, too?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -909,7 +951,8 @@ check("rotary, every start and length 40: at least 0.99",
 # - **Learned**: perfect where it was trained. From position 20 on its rows are random numbers that no gradient ever touched.
 #   A sentence that starts at 10 has half its places beyond, and so has one of length 40: hence about one half. From 50 on,
 #   nothing is left.
-# - **Sinusoids**: perfect where they were trained, and far better than the table elsewhere, but by no means right.
+# - **Sinusoids**: perfect where they were trained. Elsewhere they do better than the table, at 10 a little and at 50 and 150
+#   much, but by no means well. And nearer is not safer: 10 is worse than 50.
 # - **Rotary**: right at any start. It cannot be otherwise: the scores depend on distances alone. Only at length 100
 #   something is lost.
 #
@@ -925,37 +968,59 @@ results.stored_table("positions")
 # In section 8 we wrote down a matrix that works up to position 2000. Training found another one that does as well on
 # positions 0 to 19. What is wrong with it elsewhere?
 #
-# In 20 places the fast waves go round more than once; training has seen every angle of them. A slow wave has shown a short
-# arc only, and anything may have been learned about its other angles. If that is the cause, the model should recover when we
-# let the two fastest waves run and *hold* the slow ones where training saw them, as at positions 0 to 19.
+# In 20 places the two fastest waves, of 6 and 11 places, come round. Training has seen each of their angles at several
+# places, beside different angles of the others. A slower wave shows each of its angles once at most, and always in the same
+# company. Of other combinations training says nothing. If that is the cause, the model should recover when we let the two
+# fastest waves run and *hold* the slow ones where training saw them, as at positions 0 to 19.
+#
+# The third wave is a test case: it has 19.9 places, so training has seen its whole circle, once.
 #
 # **Predict.** The sentence starts at 10, 50 and 150. How many symbols will be right with only 4 of 32 units telling the
-# position?
+# position? And with 6, when the third wave runs as well?
 
 # %%
 wavelengths = 2 * np.pi * 10000 ** (np.arange(0, 32, 2) / 32)
 print("wavelengths of the first six pairs:", wavelengths[:6].round(1).tolist())
-model = finders["sinusoids"]
-table, held = model.positions.table.clone(), {}
-for start in (10, 50, 150):
-    model.positions.table[start:start + 20, 4:] = table[:20, 4:]  # slow waves as at positions 0 to 19
-    held[start] = share_right(model, three_back(1000, 20, seed=2), start)
-    model.positions.table.copy_(table)
 
-rows = [{"start": start, "as_it_is": live["sinusoids"][f"start_{start}"], "held": held[start]} for start in held]
-results.table(rows, {"starts at": "{start:}", "as it is": "{as_it_is:.0%}", "slow waves held": "{held:.0%}"},
-              "Symbols right, sinusoids, one seed (live).")
+
+def share_with_held(model, start, running):
+    """Share right when only the first units run on, the others standing as at positions 0 to 19."""
+    table = model.positions.table.clone()
+    model.positions.table[start:start + 20, running:] = table[:20, running:]
+    share = share_right(model, three_back(1000, 20, seed=2), start)
+    model.positions.table.copy_(table)
+    return share
+
+
+rows = [{"start": start, "as_it_is": live["sinusoids"][f"start_{start}"]}
+        | {f"running_{running}": share_with_held(finders["sinusoids"], start, running) for running in (4, 6)}
+        for start in (10, 50, 150)]
+results.table(rows, {"starts at": "{start:}", "all waves run": "{as_it_is:.0%}", "only the first two": "{running_4:.0%}",
+                     "only the first three": "{running_6:.0%}"}, "Symbols right, sinusoids, one seed (live).")
 
 # %%
 # NBVAL_CHECK_OUTPUT
 for row in rows:
-    check(f"start {row['start']}: below 0.93, with slow waves held above 0.95",
-          row["as_it_is"] < 0.93 and row["held"] > 0.95)
+    check(f"start {row['start']}: two waves above 0.95, three and all below 0.93",
+          row["running_4"] > 0.95 and max(row["running_6"], row["as_it_is"]) < 0.93)
 
 # %% [markdown]
-# The slow waves did the damage. In training their angles lay on a short arc, and what the model has made of them there does
-# not hold on the rest of the circle. "Generalises to longer sequences", the third criterion, is true of the vectors and not
-# of the model.
+# With the slow waves held, all is well. The third wave alone does most of the damage again, although training saw its whole
+# circle: to have seen an angle in one place, beside one set of other angles, is not enough. The same with three seeds,
+# stored:
+
+# %%
+results.stored_table("positions_held")
+
+# %%
+# NBVAL_CHECK_OUTPUT
+held, _ = results.load("positions_held")
+check("two waves run: at least 0.90 in every seed", min(row["two"] for row in held) >= 0.90)
+check("three waves run: below 0.90 in every seed", max(row["three"] for row in held) < 0.90)
+
+# %% [markdown]
+# (At 10, one seed reaches 91 % only; there the first two waves play a part.) "Works for longer sentences", the third
+# criterion, is true of the vectors and not of the model.
 #
 # The cure here is not another formula but other data: let the training sentences start anywhere from 0 to 99. Stored, three
 # seeds:
@@ -975,50 +1040,52 @@ check("length 100, every seed: rotary above sinusoids above learned",
                                          for scheme in ("rotary", "sinusoids", "learned")])))
 
 # %% [markdown]
-# Now the sinusoids hold within 0 to 99, and a good way beyond. The learned table holds exactly as far as it was trained, and
-# at 150 it is where it was.
+# Now the sinusoids hold where they were trained, at positions 0 to 118, and at 150 in some seeds. The learned table holds
+# where it was trained, and at 150 it is where it was.
 #
 # Length 100 stays hard for all, even for rotary. A tempting explanation: the softmax now shares among 100 places instead of
-# 20, and what all the wrong places take adds up. Test it: how much weight goes to the right place, to others of the
-# distances that training knew (below 20), and to places 20 or more away?
+# 20, and what all the wrong places take adds up. Test it. If the far places, at distances of 20 or more, are just *more*
+# places, then one of them takes no more weight than one wrong place nearby.
 #
-# **Predict.** If the tempting explanation holds, what happens to the second column?
+# **Predict.** What does one far place take, beside one wrong place nearer than 20: less, the same, or more?
 
 # %%
-rows = []
-for length in (20, 40, 100):
-    tokens, _ = three_back(200, length, seed=3)
+def mean_weights(model, length):
+    """Mean weight on one place: the right one, another nearer than 20, one 20 or more away; how many of these."""
     with torch.no_grad():
-        _, attention_weights = finders["rotary"](tokens, return_weights=True)
-    mean_weights, places = attention_weights.mean(0)[3:], torch.arange(length)
+        _, attention_weights = model(three_back(200, length, seed=3)[0], return_weights=True)
+    weights, places = attention_weights.mean(0)[3:], torch.arange(length)
     distance = (places[:, None] - places)[3:]
-    parts = {"right": distance == 3, "near": (distance.abs() < 20) & (distance != 3), "far": distance.abs() >= 20}
-    rows.append({"length": length} | {name: (mean_weights * part).sum(-1).mean().item()
-                                      for name, part in parts.items()})
+    far = distance.abs() >= 20
+    return {"length": length, "right": weights[distance == 3].mean().item(),
+            "near": weights[~far & (distance != 3)].mean().item(), "far_places": far.sum(1).float().mean().item(),
+            "far": weights[far].mean().item() if far.any() else None}
+
+
+rows = [mean_weights(finders["rotary"], length) for length in (20, 40, 100)]
 results.table(rows, {"length": "{length:}", "on the right place": "{right:.2f}",
-                     "on others nearer than 20": "{near:.2f}", "on places 20 or more away": "{far:.2f}"},
+                     "on one other nearer than 20": "{near:.4f}", "on one 20 or more away": "{far:.4f}",
+                     "so many of these": "{far_places:.0f}"},
               "Mean attention weight, rotary, one seed (live).")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-check("other places nearer than 20 take no more at length 100", rows[2]["near"] < rows[0]["near"] + 0.02)
-check("places 20 or more away take at least 0.2", rows[2]["far"] >= 0.2)
+check("length 100: a far place takes at least 2.5 times a near one", rows[2]["far"] > 2.5 * rows[2]["near"])
+check("length 100: all far places together take at least 0.2", rows[2]["far"] * rows[2]["far_places"] >= 0.2)
 
 # %% [markdown]
-# The explanation was wrong. The near places take no more than before; the weight goes to places 20 or more away. Such
-# distances never occurred in training, so nothing has taught the model to ignore them. It is the fault of the sinusoids once
-# more, with *distances* in place of positions: the slow pairs turn to angles that training did not see. Both experiments
-# with three seeds, stored (holding the slow waves brings eight of nine runs to 99 %, and one to 91 %):
+# More, about four times as much at length 100. If it were only the number of places, the 64 far ones would take
+# $64 \cdot 0.0012 = 0.08$ together; they take 0.35. So sharing is the smaller part. The larger one is that such distances
+# never occurred in training, and nothing has taught the model to ignore them. It looks like the fault of the sinusoids once
+# more, with *distances* in place of positions. With three seeds, stored:
 
 # %%
-results.stored_table("positions_why")
+results.stored_table("positions_far")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-reasons, _ = results.load("positions_why")
-check("sinusoids with slow waves held: at least 0.90 in every seed",
-      min(row[f"held_{start}"] for row in reasons for start in (10, 50, 150)) >= 0.90)
-check("rotary, length 100: far places take more than near ones", all(row["far"] > 2 * row["near"] for row in reasons))
+distances, _ = results.load("positions_far")
+check("length 100, every seed: far at least 2.5 times near", all(row["far"] > 2.5 * row["near"] for row in distances))
 
 # %% [markdown]
 # ### Where rotary fails
@@ -1122,8 +1189,8 @@ print("the same vector:", np.array_equal(*banks))
 # - They are added. In high dimension word and position hardly overlap, and 50 positions use few directions.
 # - A step of $k$ places is a rotation that does not depend on where one is; dot products depend on the distance.
 # - A learned table works exactly as far as it was trained. Sinusoids exist for every length, but a trained model may still
-#   fail there, by waves of which it has seen an arc only. Rotary scores depend on distance alone: right from any start, not
-#   safe at distances that were never seen, and of no use for *mirrored*.
+#   fail there, by waves whose angles it has seen in one place only. Rotary scores depend on distance alone: right from any
+#   start, not safe at distances that were never seen, and of no use for *mirrored*.
 # - Test a criterion before you believe it, on the model and not only on the vectors.
 #
 # ## Further reading
