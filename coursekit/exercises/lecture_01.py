@@ -90,7 +90,8 @@ task = Exercise(
     sizes=(dict(batch=1, length=2, vocab_size=4), dict(batch=2, length=4, vocab_size=7),
            dict(batch=5, length=3, vocab_size=9)),
     returns={"vectors": ("batch", "length", "vocab_size")},
-    withhold=("coursekit.datasets.one_hot",),
+    withhold=("coursekit.datasets.one_hot", "coursekit.datasets.reversal.one_hot", "torch.nn.functional.one_hot",
+              "keras.ops.one_hot", "keras.ops.nn.one_hot"),
     hints=(
         "How many numbers does one token become? Add an axis of that size at the end.",
         "The identity matrix of size vocab_size has the vector of token k in row k.",
@@ -160,7 +161,7 @@ task = Exercise(
     sizes=(dict(batch=1, length=2, vocab_size=5), dict(batch=2, length=4, vocab_size=7),
            dict(batch=6, length=3, vocab_size=9)),
     returns={"tokens": ("batch", "length")},
-    withhold=("coursekit.datasets.one_hot_decode",),
+    withhold=("coursekit.datasets.one_hot_decode", "coursekit.datasets.reversal.one_hot_decode"),
     hints=(
         "The outputs of a network are never exactly 1: look for the largest entry, not for a one.",
         "The function argmax gives the place of the largest entry; which of the three axes holds the symbols?",

@@ -91,6 +91,8 @@ task = Exercise(
         "coursekit.reference.dot_score", "coursekit.reference.general_score", "coursekit.reference.concat_score",
         "coursekit.reference.additive_score", "coursekit.torch.LuongAttention", "coursekit.torch.BahdanauAttention",
         "coursekit.keras.LuongAttention", "coursekit.keras.BahdanauAttention",
+        "coursekit.torch.attention.LuongAttention", "coursekit.torch.attention.BahdanauAttention",
+        "coursekit.keras.attention.LuongAttention", "coursekit.keras.attention.BahdanauAttention",
     ),
     hints=(
         "Each score is one number for each sequence and each of its values: (batch, length). Begin with the dot score.",
@@ -348,7 +350,8 @@ task = Exercise(
     difficulty=2, minutes=10, points=2, kind="class",
     sizes=(dict(batch=1, units=2), dict(batch=2, units=3), dict(batch=5, units=4)),
     returns={"attentional": ("batch", "units")},
-    withhold=("coursekit.torch.Seq2Seq", "coursekit.keras.Seq2Seq"),
+    withhold=("coursekit.torch.Seq2Seq", "coursekit.torch.seq2seq.Seq2Seq", "coursekit.keras.Seq2Seq",
+              "coursekit.keras.seq2seq.Seq2Seq"),
     hints=(
         "[c; s] has size 2 · units: concatenate along the last axis, the context first.",
         "W is nn.Linear(2 * units, units, bias=False), or Dense(units, use_bias=False) in Keras.",

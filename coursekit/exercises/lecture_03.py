@@ -20,7 +20,8 @@ task = Exercise(
     sizes=(dict(n=3, length=5, equals=True), dict(n=6, length=7), dict(n=7, length=8, equals=True),
            dict(n=8, length=6)),
     returns={"left": (), "right": ()},
-    withhold=("coursekit.text.BytePairEncoding",),
+    withhold=("coursekit.text.BytePairEncoding", "coursekit.text.bpe.BytePairEncoding",
+              "tokenizers.trainers.BpeTrainer"),
     hints=(
         "The pairs of one row are its tokens but the last beside its tokens but the first: zip(row, row[1:]).",
         "Count in a dictionary from (left, right) to a number. What does a pair add to it in a word that occurs 7 "
@@ -164,7 +165,9 @@ task = Exercise(
     sizes=(dict(letters=4, pieces=9), dict(letters=7, pieces=12), dict(letters=6, pieces=11),
            dict(letters=5, pieces=8, unknown=True), dict(letters=7, pieces=10, unknown=True)),
     returns={"ids": ("token",)},
-    withhold=("coursekit.text.WordPiece", "tokenizers.models.WordPiece", "transformers.BertTokenizer"),
+    withhold=("coursekit.text.WordPiece", "coursekit.text.wordpiece.WordPiece", "tokenizers.models.WordPiece",
+              "tokenizers.BertWordPieceTokenizer", "tokenizers.implementations.BertWordPieceTokenizer",
+              "transformers.BertTokenizer", "transformers.BertTokenizerFast"),
     hints=(
         "Keep the place `start` where the next token begins, and let `end` run down from the end of the word.",
         "What you look up is word[start:end], with ## before it if start is greater than 0.",
@@ -306,7 +309,9 @@ task = Exercise(
     difficulty=2, minutes=10, points=2,
     sizes=(dict(first=2, second=3, length=9), dict(first=4, second=2, length=12), dict(first=5, second=6, length=17)),
     returns={"ids": ("length",), "segment_ids": ("length",), "mask": ("length",)},
-    withhold=("coursekit.text.WordPiece", "transformers.BertTokenizer"),
+    withhold=("coursekit.text.WordPiece", "coursekit.text.wordpiece.WordPiece",
+              "tokenizers.processors.BertProcessing", "tokenizers.processors.TemplateProcessing",
+              "transformers.BertTokenizer", "transformers.BertTokenizerFast"),
     hints=(
         "np.concatenate([[101], first, [102], second, [102]]) is what counts; how long is it?",
         "Begin with zeros of the full length and write into their beginning.",
@@ -401,6 +406,7 @@ task = Exercise(
     sizes=(dict(batch=2, length=3, d_model=4, vocab_size=5), dict(batch=3, length=5, d_model=2, vocab_size=8),
            dict(batch=4, length=6, d_model=3, vocab_size=7)),
     returns={"gradient_of_E": ("vocab_size", "d_model")},
+    withhold=("torch.ops.aten.embedding_dense_backward",),
     hints=(
         "Row 7 of E was used wherever token 7 stands. By the chain rule its gradient is a sum: over what?",
         "In NumPy E[tokens] += x writes each row once, however often a token stands in tokens. Try it with tokens = "

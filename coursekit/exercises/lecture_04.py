@@ -62,6 +62,8 @@ task = Exercise(
         "coursekit.torch.PositionalEncoding", "coursekit.torch.position.waves",
         "coursekit.torch.position.cached_waves", "coursekit.keras.sinusoidal_positions",
         "coursekit.keras.PositionalEncoding", "coursekit.keras.position.waves",
+        "coursekit.torch.position.sinusoidal_positions", "coursekit.torch.position.PositionalEncoding",
+        "coursekit.keras.position.sinusoidal_positions", "coursekit.keras.position.PositionalEncoding",
     ),
     hints=(
         "There are d_model / 2 angles for each position, one for each i. Compute them first: (length, d_model / 2).",
@@ -399,7 +401,9 @@ task = Exercise(
     sizes=(dict(batch=1, length=2, d_model=4, base=100), dict(batch=2, length=5, d_model=4, base=10000),
            dict(batch=3, length=4, d_model=6, base=20)),
     returns={"context": ("batch", "length", "d_model")},
-    withhold=("coursekit.torch.rotary", "coursekit.keras.rotary", "coursekit.reference.rotary"),
+    withhold=("coursekit.torch.rotary", "coursekit.torch.position.rotary", "coursekit.keras.rotary",
+              "coursekit.keras.position.rotary", "coursekit.reference.rotary",
+              "transformers.models.gptj.modeling_gptj.apply_rotary_pos_emb"),
     hints=(
         "Three steps: project x to queries, keys and values; turn what must be turned; attend.",
         "Write the turning as a method of its own, and test it: position 0 is left as it is, and no length changes.",

@@ -13,11 +13,15 @@ from coursekit.exercises.exercise import Exercise
 READY_MADE = (
     "coursekit.torch.scaled_dot_product_attention", "coursekit.keras.scaled_dot_product_attention",
     "coursekit.torch.attention.scaled_dot_product_attention", "coursekit.keras.attention.scaled_dot_product_attention",
-    "coursekit.torch.MultiHeadAttention", "coursekit.keras.MultiHeadAttention",
+    "coursekit.torch.MultiHeadAttention", "coursekit.torch.attention.MultiHeadAttention",
+    "coursekit.keras.MultiHeadAttention", "coursekit.keras.attention.MultiHeadAttention",
+    "coursekit.keras.attention.fused_attention", "coursekit.reference.multi_head_attention",
     "coursekit.reference.scaled_dot_product_attention", "coursekit.reference.scaled_dot_product_attention_in_loops",
     "coursekit.reference.scaled_dot_product_attention_in_columns", "torch.nn.functional.scaled_dot_product_attention",
     "torch.nn.MultiheadAttention", "torch.nn.functional.multi_head_attention_forward", "keras.layers.Attention",
-    "keras.layers.MultiHeadAttention", "keras.ops.dot_product_attention", "keras.ops.nn.dot_product_attention",
+    "keras.layers.MultiHeadAttention", "keras.layers.GroupQueryAttention", "keras.ops.dot_product_attention",
+    "keras.ops.nn.dot_product_attention", "torch.nn.attention.flex_attention.flex_attention",
+    "torch.ops.aten.scaled_dot_product_attention",
 )
 
 
@@ -278,7 +282,8 @@ task = Exercise(
            dict(batch=3, queries=6, keys=4, d_head=2, d_value=5),
            dict(batch=2, queries=4, keys=4, d_head=3, d_value=5)),
     returns={"context": ("batch", "queries", "d_value")},
-    withhold=(*READY_MADE, "coursekit.torch.attention.masked_softmax", "coursekit.keras.attention.masked_softmax"),
+    withhold=(*READY_MADE, "coursekit.reference.softmax", "coursekit.torch.attention.masked_softmax",
+              "coursekit.keras.attention.masked_softmax", "keras.layers.Softmax"),
     hints=(
         "In a batch, key.mT turns the last two axes alone, as key.transpose(-2, -1) does.",
         "A place has weight 0 if its score is so low that exp gives 0: scores.masked_fill(~mask, ...).",

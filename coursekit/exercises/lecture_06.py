@@ -7,6 +7,9 @@ import torch.nn as nn
 from coursekit.exercises.call import Case
 from coursekit.exercises.exercise import Exercise
 
+LAYERS = ("coursekit.torch.MultiHeadAttention", "coursekit.torch.attention.MultiHeadAttention",
+          "coursekit.keras.MultiHeadAttention", "coursekit.keras.attention.MultiHeadAttention")
+
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Splitting into heads
@@ -19,7 +22,7 @@ task = Exercise(
     sizes=(dict(batch=1, length=3, n_heads=2, d_head=5), dict(batch=2, length=3, n_heads=4, d_head=5),
            dict(batch=3, length=4, n_heads=2, d_head=1), dict(batch=2, length=5, n_heads=3, d_head=3)),
     returns={"x": ("batch", "heads", "length", "d_head")},
-    withhold=("coursekit.torch.MultiHeadAttention", "coursekit.keras.MultiHeadAttention"),
+    withhold=LAYERS,
     hints=(
         "Two steps: first cut the last axis into (heads, d_head), then move the axis of heads to its place.",
         "x.reshape(batch, length, n_heads, d_head) cuts each vector into blocks. It moves no number.",
@@ -147,7 +150,7 @@ task = Exercise(
     sizes=(dict(batch=1, n_heads=2, length=4, d_head=3), dict(batch=2, n_heads=3, length=4, d_head=5),
            dict(batch=3, n_heads=4, length=1, d_head=2)),
     returns={"contributions": ("batch", "heads", "length", "d_model")},
-    withhold=("coursekit.torch.MultiHeadAttention", "coursekit.keras.MultiHeadAttention"),
+    withhold=LAYERS,
     hints=(
         "Side by side, head 0 stands in the first d_head units, head 1 in the next. Which entries of W multiply them?",
         "W is (outputs, inputs) and the contexts are its inputs: a head owns d_head columns of W and all rows.",
@@ -221,8 +224,9 @@ task = Exercise(
            dict(batch=3, queries=5, keys=6, n_heads=2, d_head=4),
            dict(batch=3, queries=5, keys=5, n_heads=4, d_head=2)),
     returns={"output": ("batch", "queries", "d_model")},
-    withhold=("coursekit.torch.MultiHeadAttention", "coursekit.keras.MultiHeadAttention", "torch.nn.MultiheadAttention",
-              "coursekit.reference.multi_head_attention"),
+    withhold=(*LAYERS, "coursekit.reference.multi_head_attention", "torch.nn.MultiheadAttention",
+              "torch.nn.functional.multi_head_attention_forward", "keras.layers.MultiHeadAttention",
+              "keras.layers.GroupQueryAttention"),
     hints=(
         "In order: project, split into heads, attend, move the heads back, put them side by side, project with W_o.",
         "The scores are (batch, heads, queries, keys). The mask has no axis of heads yet: mask[:, None].",

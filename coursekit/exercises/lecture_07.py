@@ -24,7 +24,10 @@ task = Exercise(
            dict(batch=4, length=6, d_model=3, epsilon=0.5)),
     returns={"normalised": ("batch", "length", "d_model")},
     withhold=("coursekit.reference.layer_norm", "torch.nn.LayerNorm", "torch.nn.functional.layer_norm",
-              "torch.layer_norm", "keras.layers.LayerNormalization", "keras.ops.layer_normalization"),
+              "torch.layer_norm", "torch.native_layer_norm", "torch.nn.GroupNorm", "torch.nn.functional.group_norm",
+              "torch.group_norm", "torch.nn.functional.instance_norm", "torch.instance_norm",
+              "keras.layers.LayerNormalization", "keras.layers.GroupNormalization", "keras.ops.layer_normalization",
+              "keras.ops.nn.layer_normalization"),
     hints=(
         "Each token has a mean of its own: the mean over the last axis, kept as an axis of length 1.",
         "np.var divides by the number of values, which is what is asked for. torch.var divides by one less unless told "
@@ -132,7 +135,9 @@ task = Exercise(
     sizes=(dict(batch=2, length=5, d_model=3, d_ff=7), dict(batch=3, length=4, d_model=4, d_ff=6),
            dict(batch=4, length=2, d_model=5, d_ff=8), dict(batch=2, length=3, d_model=6, d_ff=9)),
     returns={"output": ("batch", "length", "d_model")},
-    withhold=("coursekit.reference.feed_forward", "coursekit.torch.FeedForward", "coursekit.keras.FeedForward"),
+    withhold=("coursekit.reference.feed_forward", "coursekit.torch.FeedForward",
+              "coursekit.torch.transformer.FeedForward", "coursekit.keras.FeedForward",
+              "coursekit.keras.transformer.FeedForward"),
     hints=(
         "For one vector it is W1 @ vector. For vectors in the last axis of an array it is x @ W1.T.",
         "The first layer gives d_ff units, relu keeps those above 0, and the second layer goes back to d_model.",
@@ -224,8 +229,11 @@ task = Exercise(
     difficulty=2, minutes=8, points=2,
     sizes=(dict(batch=2, units=3), dict(batch=3, units=5), dict(batch=4, units=7)),
     returns={"activated": ("batch", "units")},
-    withhold=("coursekit.reference.gelu", "coursekit.keras.transformer.gelu", "torch.nn.GELU",
-              "torch.nn.functional.gelu", "keras.activations.gelu", "keras.ops.gelu"),
+    withhold=("coursekit.reference.gelu", "coursekit.keras.transformer.gelu", "coursekit.keras.transformer.ACTIVATIONS",
+              "coursekit.torch.transformer.ACTIVATIONS", "torch.nn.GELU", "torch.nn.functional.gelu",
+              "torch.ops.aten.gelu", "keras.activations.gelu", "keras.activations.get", "keras.layers.Activation",
+              "keras.ops.gelu", "keras.ops.nn.gelu", "transformers.activations.ACT2FN",
+              "transformers.activations.GELUActivation"),
     hints=(
         "np.vectorize(math.erf) makes a function of arrays.",
         "x is multiplied by a number between 0 and 1 that grows with x: half at 0, nearly all at 3.",
@@ -573,7 +581,9 @@ task = Exercise(
            dict(batch=1, length=4, n_heads=5, d_head=2, d_ff=11, n_layers=3)),
     returns={"output": ("batch", "length", "d_model")},
     withhold=("coursekit.reference.encoder_layer", "coursekit.torch.EncoderLayer", "coursekit.torch.Encoder",
-              "coursekit.keras.EncoderLayer", "coursekit.keras.Encoder", "torch.nn.TransformerEncoderLayer",
+              "coursekit.torch.transformer.EncoderLayer", "coursekit.torch.transformer.Encoder",
+              "coursekit.keras.EncoderLayer", "coursekit.keras.Encoder", "coursekit.keras.transformer.EncoderLayer",
+              "coursekit.keras.transformer.Encoder", "torch.nn.TransformerEncoderLayer",
               "torch.nn.TransformerEncoder"),
     hints=(
         "Write one layer first, as section 8 has it: x + attention(norm(x)), then x + FFN(norm(x)) with the new x. The "
