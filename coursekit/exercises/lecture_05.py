@@ -380,8 +380,8 @@ task = Exercise(
     difficulty=2, minutes=3, points=1, kind="choice",
     options={
         "a": ("It has overfitted: it knows its training sentences by heart.",
-              "Then the training loss would be low and the test loss high. Here the test loss is low, on sentences "
-              "that it never saw."),
+              "Then the training loss would be low and the test loss high. Here the test loss is low, on windows "
+              "that it was not trained on."),
         "b": ("Its architecture is so good that it found a rule which the grammar's author did not see.",
               "The words are drawn at random, after the words before them: there is no rule to find, and 0.78 is what "
               "such a draw costs on average."),

@@ -235,7 +235,7 @@ print(f"{as_dense.size} entries made of {A.size} + {W_v.size} = {A.size + W_v.si
 # %%
 rng = np.random.default_rng(0)
 places = range(1, 13)
-plots.heatmaps({"any dense layer": rng.uniform(0, 1.4, size=(12, 12)), "self-attention as one": as_dense},
+plots.heatmaps({"a dense layer, random entries": rng.uniform(0, 1.4, size=(12, 12)), "self-attention as one": as_dense},
                rows=places, columns=places, xlabel="number of the text", ylabel="number of the output", bar="entry",
                alt="Two 12 by 12 matrices. The entries of the dense layer show no order. That of self-attention consists of "
                    "nine blocks of four by four, the same pattern in each, stronger or weaker.")
@@ -917,7 +917,10 @@ print(f"guessing among {len(WORDS)} words:       {np.log(len(WORDS)):.3f}")
 # The model is as small as it can be: word vectors, the sinusoids of lecture 04, one attention layer whose output is added
 # to its input, and a last layer that scores the 14 words. The same model twice, once with the mask and once without.
 #
-# **Predict.** Which of the two will have the lower loss on *test* sentences that it never saw?
+# The test has windows of its own. (The grammar has only 64 sentences, but $64^3 = 262{,}144$ rows of three: hardly any test
+# window was among the 1,000 of training.)
+#
+# **Predict.** Which of the two will have the lower loss on these *test* windows?
 
 # %%
 class Predictor(torch.nn.Module):
@@ -963,7 +966,7 @@ for shift, (name, losses), colour in zip((-0.2, 0.2), by_place.items(), plots.CO
 axes.hlines(floor, places - 0.45, places + 0.45, color="black", label="lowest of any prediction")
 asked = ["the", ".", "noun", "verb", "dish"]
 axes.set_xticks(places, [asked[kind] for kind in KINDS[test[1][0]]], rotation=60)
-axes.set(xlabel="what is asked for, from place 1 to place 16", ylabel="loss on test sentences, nats",
+axes.set(xlabel="what is asked for, from place 1 to place 16", ylabel="loss on test windows, nats",
          title="Predicting the next word, one seed")
 axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plots.show(figure, "Loss at 16 places. With the mask it follows the lowest possible loss, 1.39 at places "
@@ -985,7 +988,7 @@ for name, losses in by_place.items():
           f"at the last place alone below it: {losses[-1] < floor[-1] - 0.2}")
 
 # %% [markdown]
-# Without the mask the loss is far below what any prediction can have. It is low on test sentences too, because at test time
+# Without the mask the loss is far below what any prediction can have. It is low on test windows too, because at test time
 # the answers are among the inputs as well. No split into training and test can find this mistake. The last place gives it
 # away: the answer to place 16 is word 17, which is not among the inputs, and there the model is no better than the floor.
 #
