@@ -570,11 +570,13 @@ class last_norm_in_every_layer(SmallLayer):
 
 task = Exercise(
     "07.encoder", "A whole encoder, from its weights",
-    "Write `pre_norm_encoder` in NumPy: as many pre-norm layers as there are weights, and the last norm. The activation "
-    "is relu, no linear layer has a bias, and the norm has neither scale nor shift: `reference.layer_norm(x, 1, 0)`. "
-    "`attention` holds the four matrices W_q, W_k, W_v and W_o of each layer, outputs first; `expand` and `contract` hold "
-    "those of its feed-forward network. `real` is True at tokens and False at padding, to which nobody may attend. "
-    "`reference.softmax(scores, mask=...)` gives weights; where the mask is False they are 0.",
+    "Write `pre_norm_encoder` in NumPy: as many pre-norm layers as there are weights, and the last norm. No linear layer "
+    "has a bias, and the activation is relu.\n\n"
+    "- `attention` holds the matrices W_q, W_k, W_v and W_o of each layer, outputs first; `expand` and `contract` hold "
+    "those of its feed-forward network.\n"
+    "- `real` is True at tokens and False at padding, to which nobody may attend.\n"
+    "- `reference.layer_norm(x, 1, 0)` is the norm, without scale and shift. `reference.softmax(scores, mask=...)` gives "
+    "weights, 0 where the mask is False.",
     difficulty=5, minutes=35, points=5,
     sizes=(dict(batch=2, length=5, n_heads=3, d_head=4, d_ff=9, n_layers=1),
            dict(batch=4, length=6, n_heads=3, d_head=5, d_ff=8, n_layers=2),

@@ -1155,11 +1155,14 @@ if folder:
 #
 # Difficulty ●●●●● (5 of 5), about 35 minutes, 5 points
 #
-# Write `pre_norm_encoder` in NumPy: as many pre-norm layers as there are weights, and the last norm. The activation is
-# relu, no linear layer has a bias, and the norm has neither scale nor shift: `reference.layer_norm(x, 1, 0)`.
-# `attention` holds the four matrices W_q, W_k, W_v and W_o of each layer, outputs first; `expand` and `contract` hold
-# those of its feed-forward network. `real` is True at tokens and False at padding, to which nobody may attend.
-# `reference.softmax(scores, mask=...)` gives weights; where the mask is False they are 0.
+# Write `pre_norm_encoder` in NumPy: as many pre-norm layers as there are weights, and the last norm. No linear layer
+# has a bias, and the activation is relu.
+#
+# - `attention` holds the matrices W_q, W_k, W_v and W_o of each layer, outputs first; `expand` and `contract` hold
+#   those of its feed-forward network.
+# - `real` is True at tokens and False at padding, to which nobody may attend.
+# - `reference.layer_norm(x, 1, 0)` is the norm, without scale and shift. `reference.softmax(scores, mask=...)` gives
+#   weights, 0 where the mask is False.
 
 # %%
 import numpy as np
