@@ -797,8 +797,8 @@ results.table(rows, {"Written by": "{name}", "Runs of four tokens that repeat": 
 # %% [markdown]
 # Greedy gets into a loop and stays there. What has been written makes the same more probable the next time: the model has
 # learned that texts repeat themselves, and the argmax never lets it out. Drawing does, since now and then it takes another
-# token. Cold drawing is in between. The pieces of words are our small model's; the loops are also those of large ones
-# (Holtzman et al. 2020).
+# token. Cold drawing lay in between when we ran this. The pieces of words are our small model's; the loops are also those of
+# large ones (Holtzman et al. 2020).
 #
 # ## 9. Never read a token twice
 #
@@ -927,8 +927,8 @@ print("faster than transformers, the whole interval below 1:", [row["ratio_high"
 
 # %% [markdown]
 # Without a cache each token costs more than the one before, with it nearly the same. So the gain grows with the length. The
-# ratio to transformers says how much a plain loop saves over a general one on a small model, where the time goes to many
-# small calls; on a large model both would wait for the same matrix products.
+# ratio to transformers compares a plain loop with a general one on a small model, where much of the time goes to many small
+# calls. On a large model, whose time goes to matrix products, we expect less of a difference; that we did not measure.
 #
 # ### What a long context costs
 #
