@@ -490,10 +490,13 @@ def draw(rng, n_layers, n_heads, length):
     query, wanted, other = (int(place) for place in rng.permutation(length)[:3])
     step = rng.uniform(0.2, 0.7, (n_layers, n_heads)) * rng.choice([-1, 1], (n_layers, n_heads))  # nobody is undecided
     scores[..., query, wanted] = scores[..., query, other] + step
-    # The head that looks most at the wanted token looks at the other as well, one prefers the other token still more,
-    # and one looks at neither, but at the wanted token fifty times as much. None has the number of its layer.
-    special = rng.permutation([(i, j) for i in range(n_layers) for j in range(n_heads) if i != j])[:4].tolist()
-    for place, values in zip(special, [(5.0, 4.9), (1.2, -2.0), (-2.0, 2.0), (-0.5, -4.5)]):
+    # The head to find does not have the number of its layer. Its neighbour prefers the other token still more. In other
+    # layers, one head looks most at the wanted token, but at the other as well; one looks at neither, but 54 to 1.
+    places = rng.permutation([(i, j) for i in range(n_layers) for j in range(n_heads) if i != j]).tolist()
+    layer, head = places[0]
+    both, neither = [place for place in places if place[0] != layer][:2]
+    for place, values in (((layer, head), (1.2, -2.0)), ((layer, head - 1), (-2.0, 2.0)),
+                          (both, (5.0, 4.9)), (neither, (-0.5, -4.5))):
         scores[*place, query, [wanted, other]] = values
     powers = np.exp(scores)
     return {"weights": powers / powers.sum(-1, keepdims=True), "query": query, "wanted": wanted, "other": other}

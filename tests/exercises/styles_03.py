@@ -195,6 +195,14 @@ def token_by_token(first, second, length):
     return np.array(ids), np.array(segments), np.array(mask)
 
 
+@style("03.pair_input")
+def a_list_of_three_arrays(first, second, length):
+    ids = np.zeros(length, int)
+    ids[:len(first) + len(second) + 3] = [101, *first, 102, *second, 102]
+    before = np.cumsum(ids == 102) - (ids == 102)
+    return [ids, (before == 1).astype(int), ids > 0]
+
+
 # 03.embedding_gradient
 
 @style("03.embedding_gradient")

@@ -217,6 +217,13 @@ class OneMatrixForEachPosition(Projections):
 
 
 @style("04.rotary_attention")
+class LazyLayers(RotateHalfOfRepeated):
+    def __init__(self, d_model, base):
+        super().__init__(d_model, base)
+        self.query, self.key, self.value = (nn.LazyLinear(d_model, bias=False) for _ in range(3))
+
+
+@style("04.rotary_attention")
 class ByTheDistance(Projections):
     """Turns nothing: the rotation by the distance stands inside each score."""
 

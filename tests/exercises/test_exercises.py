@@ -1,6 +1,7 @@
 """Every exercise keeps its promises: on 20 seeds the reference passes and each misconception is named, alone."""
 
 import ast
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +103,20 @@ def test_the_data_reads_well(exercise):
     ast.parse(task.starter)
     for path in task.withhold:
         assert path.count(".") >= 1
+
+
+def found_at(path):
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def test_what_is_withheld_is_withheld_where_it_is_defined_too(exercise):
+    """A name that is exported from a package can also be imported from the module behind it."""
+    for path in exercise.withhold:
+        if path.startswith("coursekit."):
+            found = found_at(path)
+            home = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+            assert home in exercise.withhold or not home.startswith("coursekit.")
 
 
 def test_lectures_have_enough_exercises_of_rising_difficulty():
