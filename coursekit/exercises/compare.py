@@ -207,7 +207,7 @@ def numbers(*values):
     """The numbers in six digits, or in as many as it takes to tell them apart; booleans as True and False."""
     if all(value.dtype.kind == "b" for value in values):
         return [str(value) for value in values]
-    texts = [f"{value.item():.6g}" for value in values]
+    texts = [f"{value.item() + 0:.6g}" for value in values]  # -0.0 + 0 is 0.0
     return [f"{value.item():.17g}" for value in values] if len(set(texts)) < len(values) else texts
 
 

@@ -63,6 +63,7 @@ def test_a_single_number():
     assert verdict(np.array(2.0), np.array([2.0]), task).text == "y has shape (1,), expected a single number."
     assert verdict(np.array(2.0), np.array(2), task).status == "passed"
     assert verdict(np.array(2.0), np.array(3), task).text == "y is 3, expected 2."
+    assert verdict(np.array(2.0), np.array(-0.0), task).text == "y is 0, expected 2."
     assert verdict(np.array(2.0), np.array(np.nan), task).text.startswith("y is NaN.")
     assert verdict(np.array(2.0), (h, h), task).text == "A sequence of 2 came back, expected a single number."
     pair = SimpleNamespace(kind="function", name="f", mistakes={}, returns={"left": (), "right": ()})
