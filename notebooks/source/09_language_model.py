@@ -23,7 +23,7 @@
 #
 # - say what a language model is trained on, and compute its loss and perplexity by hand;
 # - judge a model against baselines that only count;
-# - explain temperature, top-k, top-p and beam search on one distribution, and what goes wrong with each;
+# - explain temperature, top-k, top-p and beam search on a few numbers, and what goes wrong with each;
 # - write with a cache of keys and values, and say what it saves and what it costs;
 # - fit a scaling law to a few runs, and say how little that proves;
 # - tell a likelihood from a truth.
@@ -81,11 +81,11 @@ vocabulary = Vocabulary(["<pad>", *sorted({token for row in texts["train"] for t
 print(f"{len(vocabulary)} tokens in the vocabulary, for example {vocabulary.tokens[100:106]}")
 
 # %% [markdown]
-# The task is always the same: *given the tokens so far, which one comes next?* A sentence of six words answers it seven
-# times, the end included. Nobody has to label anything, the text is its own answer. So the targets are the inputs, shifted
-# by one place. Sentences differ in length; where a row is filled up there is no target.
+# The task is always the same: *given the tokens so far, which one comes next?* A sentence of six words and a full stop
+# answers it eight times, the end included. Nobody has to label anything, the text is its own answer. So the targets are the
+# inputs, shifted by one place. Sentences differ in length; where a row is filled up there is no target.
 #
-# **Predict.** The row has `n` tokens with `<start>` and `<end>`. How many inputs and how many targets does it give?
+# **Predict.** A row has $n$ tokens with `<start>` and `<end>`. How many targets does it give? Which token is never one?
 
 # %%
 def inputs_and_targets(rows, vocabulary):
@@ -107,10 +107,11 @@ for row in range(2):
         print(f"{name:7}", " ".join(words))
 
 # %% [markdown]
-# $n - 1$ of each. `<end>` is never an input, and `<start>` never a target. Below each other stand what is read and what
-# should be said next. The causal mask makes it possible to ask all places at once: place $t$ sees the inputs up to $t$ and
-# nothing later. Shift the wrong way, or not at all, and the model is asked what it has just read. Its loss then falls to
-# nothing, as it did in lecture 05 without a mask.
+# $n - 1$ targets, and `<start>` is none of them. Below each other stand what is read and what should be said next. In the
+# shorter row `<end>` is read as well, since the rows of a batch have one length, but nothing is asked there. The causal
+# mask makes it possible to ask all places at once: place $t$ sees the inputs up to $t$ and nothing later. Shift the wrong
+# way, or not at all, and the model is asked what it has just read. Its loss then falls to nothing, as it did in lecture 05
+# without a mask.
 #
 # ## 2. How good is a prediction?
 #
@@ -142,9 +143,9 @@ print(f"wrong: mean of 1/p {np.mean(1 / p):.3f}, e^(loss in bits) {np.exp(bits):
 
 # %% [markdown]
 # The same, as long as base and exponent fit. Perplexity is the size of the choice: a model that hesitates evenly among $k$
-# tokens has perplexity $k$. Two warnings. It is a *geometric* mean, so one token with probability 0.0001 weighs heavily,
-# and one with 0 makes it infinite. And it is *per token*: cut the same text into twice as many tokens, and the perplexity
-# falls without any better model. Compare only models with the same tokens.
+# tokens has perplexity $k$. Two warnings. It is the *geometric* mean of $1/p$, a product, so that a single token with
+# probability 0 makes it infinite, however good the others are. And it is *per token*: cut the same text into twice as many
+# tokens, and the perplexity falls without any better model. Compare only models with the same tokens.
 #
 # In code the loss is `token_cross_entropy`, from logits, without the places that have no target:
 
@@ -197,7 +198,7 @@ coursekit.check("09.next_token_loss")
 #
 # - **uniform**: every token has probability $1/V$;
 # - **unigram**: how often a token occurs in the training text, whatever stands before it;
-# - **bigram**, **trigram**: how often it follows the last one or two tokens.
+# - **bigram**, **trigram**, **4-gram**: how often it follows the last one, two or three tokens.
 #
 # Counting has one trouble. Most combinations never occurred, and a single 0 makes the loss infinite. **Smoothing** helps:
 # trust the counts as far as they go, and fill up with the next shorter context. With $c$ for counts, $h$ for the context,
@@ -237,23 +238,27 @@ class Counts:
 # %%
 # NBVAL_CHECK_OUTPUT
 counting = {"uniform": Counts([], 0, 1), "unigram": Counts(texts["train"], 1, 1)}
-for n, name in ((2, "bigram"), (3, "trigram")):
+for n, name in ((2, "bigram"), (3, "trigram"), (4, "4-gram")):
     tried = [Counts(texts["train"], n, m) for m in (1, 3, 10, 30)]
     counting[name] = min(tried, key=lambda model: model.loss(texts["validation"]))  # the test text has no say
 for name, model in counting.items():
     loss = model.loss(texts["test"])
     print(f"{name:8} m = {model.m:2}  loss {loss:.3f}  perplexity {math.exp(loss):7.2f}  "
           f"numbers kept {len(model.pairs):,}")
+contexts = Counter(tuple(row[place - 3:place]) for row in texts["train"] for place in range(3, len(row)))
+once = sum(times == 1 for times in contexts.values())
+print(f"contexts of three tokens: {len(contexts):,}, of which {once / len(contexts):.0%} occur only once")
 
 # %% [markdown]
-# From 656 to 13, by counting pairs and triples. That is the bar. A fourth token of context would hardly help: nearly all
-# contexts of three tokens occur once or never. *That* is what a network is for. It need not have seen "my grandmother fed
-# the" to know what may follow.
+# From 656 to 13, by counting pairs and triples. That is the bar. A third token of context hardly helps: two thirds of the
+# contexts of three tokens occur only once, and most that are possible never. *That* is what a network is for. It need not
+# have seen "my grandmother fed the" to know what may follow.
 #
 # ## 4. Our language model
 #
 # `LanguageModel` is GPT-2's architecture: learned positions, pre-norm layers under a causal mask, and the embedding matrix
-# used a second time to compare the output with every token. All of it is from lectures 03 to 07.
+# used a second time to compare the output with every token. All of it is from lectures 03 to 07, but for `cache`: that is
+# for section 9, and `None` until then.
 
 # %%
 coursekit.show_source(ct.LanguageModel.forward)
@@ -289,13 +294,13 @@ for name, size in sizes.items():
     print(f"{name:8} {total:15,}  " + "  ".join(f"{part} {n / total:.1%}" for part, n in counted.items()))
 
 # %% [markdown]
-# 124 million for GPT-2 and 175 billion for GPT-3, as published. In GPT-2 the feed-forward networks have less than half: the
-# token embedding takes a third. In ours it takes nearly as much. The larger a model, the nearer it comes to two thirds, for
-# layers grow with $d^2$ and embeddings with $d$.
+# 124 million, as the published weights of GPT-2 have (its paper says 117), and 175 billion, as the paper of GPT-3 says. In
+# GPT-2 the feed-forward networks have less than half: the token embedding takes a third. In ours it takes nearly as much.
+# The larger a model, the nearer it comes to two thirds, for layers grow with $d^2$ and embeddings with $d$.
 #
 # ### Training
 #
-# Six passes over the text, one seed. The learning rate rises for 100 steps and then falls to zero in a straight line.
+# Six passes over the text, one seed. The learning rate rises for some 90 steps and then falls to zero in a straight line.
 
 # %%
 EPOCHS, BATCH = 6, 64
@@ -323,7 +328,7 @@ plots.curves({"training": history["loss"], "validation": history["val_loss"],
 # %% [markdown]
 # The curve of training is the mean over an epoch in which the model still changes, so it starts above validation. The table
 # has the baselines, our live seed, and the mean of three stored seeds (`benchmarks/scaling.py`). The last column is a
-# construction that the training text does not contain, "does not have".
+# construction that the training text does not contain, "does not have" and "do not have".
 #
 # **Predict.** Which of these models suffers most on the new construction?
 
@@ -359,9 +364,10 @@ for split in ("test", "held_out"):
 
 # %% [markdown]
 # Half the trigram's perplexity. That does not take more numbers: section 10 has a model with half as many as the trigram
-# keeps, and it is far ahead of it as well. On the new construction all that have learned anything are worse, and pairs and
-# triples lose most; the trigram falls behind the bigram. The network has never seen "does not have" either, but it knows
-# "does not" and "have a", and it bends. The spread over the seeds is wide there: what was not trained is left to chance.
+# keeps, and it is far ahead of it as well. On the new construction all that have learned anything are worse, and those that
+# count contexts lose most; the trigram falls behind the bigram. The network has never seen "does not have" either, but it
+# knows "does not" and "have a", and it bends. The spread over the seeds is wide there: what was not trained is left to
+# chance.
 #
 # How much better could it get? We do not know. The grammar draws nouns and verbs at random, so that even the best
 # prediction has a loss well above zero.
@@ -441,7 +447,7 @@ print("with a limit of 2:", ct.greedy(model, prompt, max_new_tokens=2, end=END).
 # they are, for text cut anew may come out in other tokens than the model wrote. And section 9 shows how to read each token
 # only once.
 #
-# ## 6. Four knobs on one distribution
+# ## 6. Three knobs on one distribution
 #
 # Always taking the most probable token is *greedy*. From `<start>` it writes one sentence, the same every time. To get
 # others one draws from the distribution, and there are knobs that change it first. Let us turn them on paper. Four tokens
@@ -493,7 +499,7 @@ print(f"{'temperature and top_p':22} {in_order(dict(temperature=2.0, top_p=0.65)
 # It matters for the first two pairs. A temperature of 2 flattens, so that the nucleus needs three tokens instead of two.
 # Top-k removes the last token, the others grow, and two of them reach 0.75 where it took three before. Temperature and
 # top-k do not mind each other, since temperature keeps the order. `coursekit` and `transformers` both take temperature,
-# then top-k, then top-p. Other programs do not: the same three numbers then mean something else.
+# then top-k, then top-p. llama.cpp by default takes the temperature last: the same three numbers mean something else there.
 #
 # ### On the cat's distribution
 #
@@ -509,7 +515,7 @@ def bars(axes, **settings):
     filtered = ct.filter_logits(cat_logits, **settings).softmax(-1)
     axes.barh(places[::-1], filtered[order].flip(0), color=plots.COLOURS[0])
     axes.set(xlabel="probability", xlim=(0, 1.02))
-    axes.text(0.97, 0.05, f"{int((filtered > 0).sum())} tokens left\nthese 12: {filtered[order].sum():.2f}",
+    axes.text(0.97, 0.05, f"tokens left: {int((filtered > 0).sum())}\nthese 12: {filtered[order].sum():.2f}",
               ha="right", transform=axes.transAxes, fontsize=8)
     axes.tick_params(axis="y", labelsize=8)
 
@@ -530,13 +536,21 @@ plots.explore(lambda axes, value: bars(axes, top_k=value), [1, 2, 3, 5, 8, 12, 5
 # %%
 plots.explore(lambda axes, value: bars(axes, top_p=value), [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0],
               shown=[0.1, 0.5, 0.9, 1.0], name="top-p", title="The cat sat on the …, by top-p",
-              alt="Four bar charts. With p = 0.1 only the first token is left, with 0.5 a few, with 0.9 the "
-                  "furniture, and with 1.0 all tokens of the vocabulary.", size=(2.6, 2.9))
+              alt="Four bar charts. With p = 0.1 only the first token is left, with 0.5 a few, with 0.9 about "
+                  "as many as the figure shows, and with 1.0 all tokens of the vocabulary.", size=(2.6, 2.9))
+
+# %%
+def p_of_mat(temperature):
+    return ct.filter_logits(cat_logits, temperature=temperature).softmax(-1)[vocabulary.id("mat")].item()
+
+
+at_best = max(np.arange(0.1, 3.05, 0.05), key=p_of_mat)
+print(f"p(mat) is {p_of_mat(1.0):.3f} at temperature 1, and largest, {p_of_mat(at_best):.3f}, at {at_best:.2f}")
 
 # %% [markdown]
-# A token in the middle of the list gains while the temperature rises and the first ones lose, and loses again when
-# everything flows to the 644 tokens outside the picture. The figures show one distribution. What the knobs do to a *text*
-# is another question, for every token changes all distributions after it.
+# Not at the lowest and not at the highest, for *mat* is in the middle of the list. It gains while the temperature rises and
+# the first ones lose, and loses again when everything flows to the 644 tokens outside the picture. The figures show one
+# distribution. What the knobs do to a *text* is another question, for every token changes all distributions after it.
 #
 # ### What goes wrong
 #
@@ -562,12 +576,12 @@ print("unsure place: nucleus at least 50 tokens:", unsure["by_p"] >= 50,
 
 # %% [markdown]
 # After "the" a top-k of 10 throws away most of what is right; after "the cat sat" it lets in tokens that are wrong. Top-p
-# adapts. On a flat distribution it hardly filters at all, though, and a tail of hundreds of improbable tokens may sum up
-# to a good deal.
+# adapts. But the flatter the distribution, the less it removes: look for temperature 1.5 with top-p 0.9 in the next table.
 #
 # Now whole sentences. For each setting we draw 300 and count how many different ones there are, how many begin with the
 # commonest three words of that setting, and how many contain a pair of neighbours that the training text does not have. The
-# last is a crude measure of bad form: a new pair may be fine. The test sentences are the yardstick.
+# last is a crude measure of bad form: a new pair may be fine. The test sentences are the yardstick. Shares of 300 draws are
+# uncertain by up to 6 points to either side.
 
 # %%
 known_pairs = {pair for row in texts["train"] for pair in zip(row, row[1:])}
@@ -671,7 +685,8 @@ coursekit.check("09.nucleus")
 # - but *b c* has $0.4 \cdot 0.9 = 0.36$.
 #
 # **Beam search** keeps the best few beginnings at each step, here two. Any function from tokens to logits will do as a
-# model.
+# model. Texts of different length compete by $\ln p$ divided by (length)$^\alpha$, and $\alpha$ is the `length_penalty`:
+# with 0 the most probable text wins, with 1 the one with the best mean per token.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -751,9 +766,10 @@ coursekit.check("09.beam_step")
 # ## 8. A freer text
 #
 # Sentences from a grammar end soon. What happens in a text that goes on? Every Python carries its own language reference.
-# Byte-pair encoding (lecture 03) cuts it into 512 kinds of pieces. We train the same architecture on windows of 64 of
-# them, so briefly that it learns the look of the text and little else. Its text changes with the version of Python, so
-# nothing of this section is compared.
+# Byte-pair encoding (lecture 03) cuts it into 512 kinds of pieces. We train the same architecture on windows of 160 of
+# them, so briefly that it learns the look of the text and little else. Windows shorter than what we let it write would not
+# do: the learned positions behind their end would never have been trained. The reference changes with the version of
+# Python, so nothing of this section is compared.
 
 # %%
 from pydoc_data.topics import topics
@@ -761,11 +777,11 @@ from pydoc_data.topics import topics
 manual = "\n".join(topics[name] for name in sorted(topics))[:150_000]
 pieces = BytePairEncoding.train(manual, 512)
 ids = torch.tensor(pieces.encode(manual))
-windows = ids[:len(ids) // 65 * 65].view(-1, 65)
+windows = ids[:len(ids) // 161 * 161].view(-1, 161)
 print(f"{len(manual):,} characters, {len(ids):,} tokens, {len(windows)} windows")
 coursekit.seed_everything(0)
-writer = ct.LanguageModel(512, n_layers=2, d_model=64, n_heads=4, d_ff=256, max_length=256)
-progress = ct.fit(writer, (windows[:, :-1], windows[:, 1:]), epochs=6, batch_size=16, clip=1.0,
+writer = ct.LanguageModel(512, n_layers=2, d_model=64, n_heads=4, d_ff=256, max_length=160)
+progress = ct.fit(writer, (windows[:, :-1], windows[:, 1:]), epochs=6, batch_size=8, clip=1.0,
                   learning_rate=lambda step: 0.005 * min(step / 50, 1))
 print(f"loss in the last epoch {progress['loss'][-1]:.2f} nats per token; guessing {math.log(512):.2f}")
 
@@ -780,7 +796,8 @@ for name, settings in (("temperature 1", dict()), ("temperature 0.5", dict(tempe
                        ("top-p 0.9", dict(top_p=0.9))):
     continued[name] = ct.sample(writer, beginning, max_new_tokens=150, generator=generator, **settings)[0]
 for name in ("greedy", "top-p 0.9"):
-    print(f"{name}: The value of{pieces.decode(continued[name].tolist())}".replace("\n", " ")[:420], "\n")
+    text = pieces.decode(continued[name].tolist())
+    print(f"{name}: The value of", " ".join(text.split())[:420], "\n")
 
 # %%
 def repeated(tokens):
@@ -795,10 +812,11 @@ results.table(rows, {"Written by": "{name}", "Runs of four tokens that repeat": 
               "150 tokens each (live).")
 
 # %% [markdown]
-# Greedy gets into a loop and stays there. What has been written makes the same more probable the next time: the model has
-# learned that texts repeat themselves, and the argmax never lets it out. Drawing does, since now and then it takes another
-# token. Cold drawing lay in between when we ran this. The pieces of words are our small model's; the loops are also those of
-# large ones (Holtzman et al. 2020).
+# Greedy gets into loops. The argmax gives the same token for the same context, so that a model which goes mainly by the last
+# few tokens is back where it was as soon as these recur. Drawing lets it out, since now and then it takes another token.
+# Cold drawing lay in between when we ran this, and that was one seed. The pieces of words are our small model's; the loops
+# are also those of large ones. In those Holtzman et al. (2020) measured that a phrase becomes more probable each time that
+# it is repeated.
 #
 # ## 9. Never read a token twice
 #
@@ -961,7 +979,8 @@ print(f"  a step with the cache takes less than {times:.0f} times as long:", lon
 #
 # Larger models predict better. Kaplan et al. (2020) found that the loss falls with the number $N$ of parameters (without
 # the embeddings) like a power, $L = (N_c / N)^{b}$, over many orders of magnitude. Does it in ours? Seven widths from 8 to
-# 64, three seeds each, all else equal (`benchmarks/scaling.py`).
+# 64, three seeds each, the same text and steps; the learning rate is larger for narrow models, like $1 / \sqrt{d}$
+# (`benchmarks/scaling.py`).
 
 # %%
 results.stored_table("scaling")
@@ -1030,7 +1049,7 @@ plots.show(figure, "Left, test loss against the parameters in the layers, both a
 # much. With a constant the residuals are as small as the differences between seeds, and the forecast comes nearer.
 #
 # What do seven small points say? That a constant is needed, and hardly more. Three numbers were fitted to six means, over
-# a factor of 60 in size. The constant, 1.90, is where the curve would end; whether that is the randomness of the grammar,
+# a factor of 32 in size. The constant, 1.90, is where the curve would end; whether that is the randomness of the grammar,
 # the 8,518 sentences or the six passes, these runs cannot tell, for none of the three was varied. The exponents are ours
 # and not those of the papers, which fit other text, and train longer. And a law of the loss says nothing about which
 # sentences get better. The figure draws the laws on to ten times our largest model to show how far they part there;
@@ -1044,34 +1063,46 @@ plots.show(figure, "Left, test loss against the parameters in the layers, both a
 
 # %%
 # NBVAL_CHECK_OUTPUT
-claims = [row[1:-1] for row in texts["train"] if "stronger" in row and "than" in row and "elephant" in row]
-for claim in claims:
-    print(detokenize(claim, "en"))
+for row in texts["train"]:
+    if {"stronger", "than", "elephant"} <= set(row):
+        print(detokenize(row[1:-1], "en"))
+for animal in ("elephant", "bear", "rabbit"):
+    print(f"sentences with {animal} as the second word:", sum(row[2] == animal for row in texts["train"]))
 
 # %% [markdown]
 # **Predict.** What does the model find more probable: that the bear is stronger than the elephant, or the other way round?
+# And with a rabbit, which the text never compares with an elephant?
 
 # %%
-animals = ("bear", "horse", "wolf")
-sentences = [["<start>", *f"the {a} is stronger than the {b} .".split(), "<end>"]
-             for animal in animals for a, b in ((animal, "elephant"), ("elephant", animal))]
-scored = log_p(model, sentences).tolist()
-rows = [{"animal": animal, "animal_first": scored[2 * i], "elephant_first": scored[2 * i + 1],
-         "times": math.exp(scored[2 * i] - scored[2 * i + 1])} for i, animal in enumerate(animals)]
-results.table(rows, {"Animal": "{animal}", "ln p, the animal is stronger": "{animal_first:.1f}",
-                     "ln p, the elephant is stronger": "{elephant_first:.1f}",
-                     "Times as probable": "{times:.1f}"},
-              "Which is stronger? (live)")
+rows, second_word = [], next_probabilities("the")
+for animal in ("bear", "horse", "wolf", "rabbit", "bird", "dog"):
+    animal_first, elephant_first = log_p(model, [
+        ["<start>", *f"the {a} is stronger than the {b} .".split(), "<end>"]
+        for a, b in ((animal, "elephant"), ("elephant", animal))]).tolist()
+    rows.append({"animal": animal, "animal_first": animal_first, "elephant_first": elephant_first,
+                 "read": "yes" if animal in ("bear", "horse", "wolf") else "no",
+                 "times": math.exp(animal_first - elephant_first),
+                 "second": (second_word[vocabulary.id(animal)] / second_word[vocabulary.id("elephant")]).item()})
+results.table(rows, {"Animal": "{animal}", "Was read": "{read}", "ln p, the animal is stronger": "{animal_first:.1f}",
+                     "ln p, the elephant is stronger": "{elephant_first:.1f}", "Times as probable": "{times:.1f}",
+                     "At the second word alone": "{second:.1f}"},
+              "Which is stronger? (live, one seed)")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-print("the model prefers the false sentence:", [row["times"] > 1 for row in rows])
+print("the model prefers the false sentence that it has read:", [row["times"] > 1 for row in rows[:3]])
+print("and that of the rabbit, which it has not:", rows[3]["times"] > 1)
+print("the second word alone prefers these four animals:", [row["second"] > 1 for row in rows[:4]])
 
 # %% [markdown]
-# The model holds what it has read. It has no elephant to look at.
+# The first three rows look as if the model believed what it has read. The others are the control, and they say no: the
+# rabbit and the bird beat the elephant as well when we ran this, and the dog did not, though nothing was read of any of
+# them. A good part of the preference is there at the second word, before anything is compared. A single sentence of the
+# text begins with an elephant, more begin with the other animals. So the number that looked like a belief is largely a
+# count of where words stand. The model has no elephant to look at.
 #
-# What if a true sentence does occur, but a false one more often? We tell a copy of the model both, one time to nine, among
-# other sentences, and read off the probabilities.
+# Reading can move it, though. What if a true sentence does occur, but a false one more often? We tell a copy of the model
+# both, one time to nine, among other sentences, and read off the probabilities.
 #
 # **Predict.** After training on both, what will be the ratio of their probabilities?
 
@@ -1189,9 +1220,9 @@ print(f"50 beams, 37 tokens: {len(endless)} texts, the longest of {longest} toke
 # - A. Holtzman, J. Buys, L. Du, M. Forbes, Y. Choi. *The Curious Case of Neural Text Degeneration.* ICLR 2020.
 #   [arXiv:1904.09751](https://arxiv.org/abs/1904.09751). Top-p, and why the most probable text is not the best.
 # - A. Fan, M. Lewis, Y. Dauphin. *Hierarchical Neural Story Generation.* ACL 2018.
-#   [arXiv:1805.04833](https://arxiv.org/abs/1805.04833). Top-k, section 5.1.
+#   [arXiv:1805.04833](https://arxiv.org/abs/1805.04833). Top-k.
 # - J. Kaplan et al. *Scaling Laws for Neural Language Models.* 2020. [arXiv:2001.08361](https://arxiv.org/abs/2001.08361).
-# - J. Hoffmann et al. *Training Compute-Optimal Large Language Models.* NeurIPS 2022.
+# - J. Hoffmann et al. *Training Compute-Optimal Large Language Models.* 2022.
 #   [arXiv:2203.15556](https://arxiv.org/abs/2203.15556).
 # - D. Jurafsky, J. H. Martin. *Speech and Language Processing.* Third edition, draft. The chapter on n-gram models.
 # - E. M. Bender, T. Gebru, A. McMillan-Major, S. Shmitchell. *On the Dangers of Stochastic Parrots: Can Language Models Be
