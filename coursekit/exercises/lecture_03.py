@@ -18,7 +18,7 @@ task = Exercise(
     "one with the smaller second.",
     difficulty=2, minutes=15, points=2,
     sizes=(dict(n=3, length=5, equals=True), dict(n=6, length=7), dict(n=7, length=8, equals=True),
-           dict(n=8, length=6)),
+           dict(n=8, length=6), dict(n=9, length=4, alike=True)),
     returns={"left": (), "right": ()},
     withhold=("coursekit.text.BytePairEncoding", "coursekit.text.bpe.BytePairEncoding",
               "tokenizers.trainers.BpeTrainer"),
@@ -46,12 +46,15 @@ def most_frequent_pair(words, times):
 
 
 @task.draw
-def draw(rng, n, length, equals=False):
+def draw(rng, n, length, equals=False, alike=False):
     mistakes = (first_of_equals, largest_of_equals, second_token_ignored) if equals else (
-        times_forgotten, padding_counted, order_ignored, once_in_a_word)
+        pairs_across_words,) if alike else (times_forgotten, padding_counted, order_ignored, once_in_a_word)
     while True:  # until each of these mistakes has an answer of its own
         words, times = rng.integers(1, 6, (n, length)), rng.integers(1, 6, n)
-        words[np.arange(length) >= rng.integers(2, length, n)[:, None]] = 0
+        if alike:  # all words begin alike and end alike, and no padding keeps them apart
+            words[:, [0, -1]] = rng.permutation(5)[:2] + 1
+        else:
+            words[np.arange(length) >= rng.integers(2, length, n)[:, None]] = 0
         if len({answer(words, times) for answer in (most_frequent_pair, *mistakes)}) == 1 + len(mistakes):
             return {"words": words, "times": times}
 
@@ -118,6 +121,14 @@ def once_in_a_word(words, times):
     two times."""
     return most_frequent((pair, count) for word, count in zip(words.tolist(), times.tolist())
                          for pair in dict.fromkeys(pairs_of(word)))
+
+
+@task.misconception
+def pairs_across_words(words, times):
+    """You put the words one after another and count the pair at each border too. A merge joins tokens within a word:
+    count every row for itself."""
+    text = np.repeat(words, times, axis=0)
+    return most_frequent((pair, 1) for pair in pairs_of(text[text > 0].tolist()))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -511,10 +522,14 @@ def analogy_answers(vectors, questions):
 @task.draw
 def draw(rng, n, vocab_size, d_model, opposite=False):
     mistakes = (question_words_allowed, question_words_at_zero) if opposite else (
-        question_words_allowed, only_c_left_out, signs_swapped, lengths_kept, lengths_kept_to_the_end, nearest_to_c)
+        question_words_allowed, only_c_left_out, only_a_allowed, only_b_allowed, only_c_allowed, signs_swapped,
+        lengths_kept, lengths_kept_to_the_end, nearest_to_c)
     while True:  # until every mistake has an answer of its own, and none hangs on a rounding
         vectors = rng.normal(size=(vocab_size, d_model)) * rng.uniform(0.4, 2.5, (vocab_size, 1))
         questions = rng.permuted(np.tile(np.arange(vocab_size), (n, 1)), axis=1)[:, :3]
+        if not opposite:  # a lies between b and c, so that b − a + c points to it; not midway, which would be a tie
+            a, *b_and_c = questions[0]
+            vectors[a] = [0.8, 1.0] @ directions_of(vectors)[b_and_c]
         answers = [function(vectors, questions) for function in (analogy_answers, *mistakes)]
         if len({tuple(answer) for answer in answers}) == len(answers) and clear(vectors, questions):
             return {"vectors": vectors, "questions": questions}
@@ -564,6 +579,27 @@ def question_words_at_zero(vectors, questions):
 def only_c_left_out(vectors, questions):
     """You leave out c and let a and b answer. All three words of the question are left out."""
     return answers(directions_of(vectors), questions, questions[:, 2:])
+
+
+@task.misconception
+def only_a_allowed(vectors, questions):
+    """You leave out b and c and let a answer. Where a lies between b and c, b − a + c points back to a itself: leave
+    out all three."""
+    return answers(directions_of(vectors), questions, questions[:, 1:])
+
+
+@task.misconception
+def only_b_allowed(vectors, questions):
+    """You leave out a and c and let b answer. Where a and c lie near one another, the sum stays near b: leave out all
+    three."""
+    return answers(directions_of(vectors), questions, questions[:, ::2])
+
+
+@task.misconception
+def only_c_allowed(vectors, questions):
+    """You leave out a and b and let c answer. Where a and b lie near one another, the sum stays near c: leave out all
+    three."""
+    return answers(directions_of(vectors), questions, questions[:, :2])
 
 
 @task.misconception

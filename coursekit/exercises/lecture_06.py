@@ -367,6 +367,17 @@ class mask_after_softmax(Parts):
 
 
 @task.misconception
+class weights_not_transposed(Parts):
+    """You multiply x @ W. The check gives W_q, W_k, W_v and W_o the shape (outputs, inputs), as nn.Linear stores them,
+    so a matrix of your own needs x @ W.T."""
+
+    def forward(self, query, key, mask):
+        q, k, v = (self.split(x) for x in (query @ self.W_q.weight, key @ self.W_k.weight, key @ self.W_v.weight))
+        weights = self.weigh(q @ k.transpose(2, 3) / self.scale(q), mask[:, None])
+        return self.merge(weights @ v) @ self.W_o.weight
+
+
+@task.misconception
 class output_projection_left_out(Parts):
     """You return the heads side by side. W_o comes after that: without it no unit of the output sees two heads."""
 
@@ -458,7 +469,7 @@ task = Exercise(
     "`query` to `wanted` minus its weight from `query` to `other`. Write `find_head`, which returns three numbers: "
     "layer and number of the head that prefers it most, and the share of all heads whose preference is above zero.",
     difficulty=3, minutes=15, points=3,
-    sizes=(dict(n_layers=2, n_heads=3, length=6), dict(n_layers=3, n_heads=5, length=7),
+    sizes=(dict(n_layers=2, n_heads=3, length=6), dict(n_layers=3, n_heads=5, length=7, common=True),
            dict(n_layers=4, n_heads=2, length=8), dict(n_layers=5, n_heads=4, length=9)),
     returns={"layer": (), "head": (), "share": ()},
     hints=(
@@ -485,18 +496,29 @@ def find_head(weights, query, wanted, other):
 
 
 @task.draw
-def draw(rng, n_layers, n_heads, length):
+def draw(rng, n_layers, n_heads, length, common=False):
+    while True:  # where the preference is common, until a mean in the place of zero makes a difference
+        case = draw_weights(rng, n_layers, n_heads, length, common)
+        answers = {answer(**case) for answer in (find_head, share_above_the_mean, less_the_mean_of_the_layer)}
+        if not common or len(answers) == 3:
+            return case
+
+
+def draw_weights(rng, n_layers, n_heads, length, common):
     scores = 0.3 * rng.normal(size=(n_layers, n_heads, length, length))
     query, wanted, other = (int(place) for place in rng.permutation(length)[:3])
     step = rng.uniform(0.2, 0.7, (n_layers, n_heads)) * rng.choice([-1, 1], (n_layers, n_heads))  # nobody is undecided
     scores[..., query, wanted] = scores[..., query, other] + step
-    # The head to find does not have the number of its layer. Its neighbour prefers the other token still more. In other
-    # layers, one head looks most at the wanted token, but at the other as well; one looks at neither, but 54 to 1.
+    # The head to find does not have the number of its layer. Its neighbour prefers the other token still more. Where
+    # the preference is common, its whole layer has it, and another layer has one such head. In other layers, one
+    # head looks most at the wanted token, but at the other as well; one looks at neither, but 54 to 1.
     places = rng.permutation([(i, j) for i in range(n_layers) for j in range(n_heads) if i != j]).tolist()
     layer, head = places[0]
-    both, neither = [place for place in places if place[0] != layer][:2]
-    for place, values in (((layer, head), (1.2, -2.0)), ((layer, head - 1), (-2.0, 2.0)),
-                          (both, (5.0, 4.9)), (neither, (-0.5, -4.5))):
+    both, neither, *rest = [place for place in places if place[0] != layer]
+    if common:
+        scores[layer, :, query, wanted], scores[layer, :, query, other] = 0.8, -2.0
+    alone, values = (rest[0], (1.0, -2.0)) if common else ((layer, head - 1), (-2.0, 2.0))
+    for place, values in (((layer, head), (1.2, -2.0)), (alone, values), (both, (5.0, 4.9)), (neither, (-0.5, -4.5))):
         scores[*place, query, [wanted, other]] = values
     powers = np.exp(scores)
     return {"weights": powers / powers.sum(-1, keepdims=True), "query": query, "wanted": wanted, "other": other}
@@ -544,6 +566,23 @@ def counted_and_not_shared(weights, query, wanted, other):
     """You return how many heads prefer the token. Asked for is their share, between 0 and 1."""
     layer, head, share = find_head(weights, query, wanted, other)
     return layer, head, share * weights.shape[0] * weights.shape[1]
+
+
+@task.misconception
+def share_above_the_mean(weights, query, wanted, other):
+    """Your share is that of the heads above the mean preference. Asked for is above zero: some heads are
+    above the mean even where none prefers the token."""
+    preference = weights[:, :, query, wanted] - weights[:, :, query, other]
+    return *find_head(weights, query, wanted, other)[:2], (preference > preference.mean()).mean()
+
+
+@task.misconception
+def less_the_mean_of_the_layer(weights, query, wanted, other):
+    """You compare each head with the mean of its layer. That finds the head most unlike its neighbours; asked for is
+    the one with the largest preference of all."""
+    preference = weights[:, :, query, wanted] - weights[:, :, query, other]
+    above = preference - preference.mean(axis=1, keepdims=True)
+    return *np.unravel_index(above.argmax(), above.shape), find_head(weights, query, wanted, other)[2]
 
 
 @task.misconception
