@@ -28,7 +28,7 @@
 # - train word vectors, ask them for analogies, and judge the answers beside honest baselines;
 # - say why a space of a few hundred dimensions has room for so many meanings.
 #
-# **Time** about 110 minutes of reading and trying; less than a minute of computing on two CPU cores. No GPU is needed.
+# **Time** about 130 minutes of reading and trying; less than a minute of computing on two CPU cores. No GPU is needed.
 #
 # **You need** lecture 01 (one-hot vectors) and matrix products. Sections 4, 9 and 10 use a real pretrained model where it is
 # installed, and say so where it is not.
