@@ -101,7 +101,8 @@ def contestants(d_model, length, passes):
         return run
 
     return ({name: of(function) for name, function in functions.items()}
-            | {KERAS: keras_contestant(keras.layers.MultiHeadAttention(HEADS, d_model // HEADS), d_model, length, backward)}
+            | {KERAS: keras_contestant(keras.layers.MultiHeadAttention(HEADS, d_model // HEADS), d_model, length,
+                                       backward)}
             | products(d_model, length))
 
 

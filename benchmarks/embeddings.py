@@ -24,8 +24,8 @@ COLUMNS = {"Vectors": "{method}", "Width": "{width}",
            "right, all allowed": "{allowed:.1%} ({allowed_low:.1%} to {allowed_high:.1%})",
            "answers c itself": "{returns_c:.1%}", "nearest to c alone": "{only_c:.1%}",
            "Seconds": "{seconds:.1f}"}
-CAPTION = ("All 724 analogies of the small world, 8,000 sentences, 244 words: mean (lowest to highest) of three seeds, and "
-           "seconds of one core. Guessing among the other 241 words gives 0.4%.")
+CAPTION = ("All 724 analogies of the small world, 8,000 sentences, 244 words: mean (lowest to highest) of three seeds, "
+           "and seconds of one core. Guessing among the other 241 words gives 0.4%.")
 
 
 def run(seed, width):

@@ -1,9 +1,9 @@
-"""Writing with and without a KV cache, beside transformers' generate on the same weights, and what a long context costs.
+"""Writing with and without a KV cache, beside transformers' generate on the same weights, and what long contexts cost.
 
     python benchmarks/generation.py
 
-A round runs each contestant once, in a random order, on one thread; the ratio of two is taken within each round, so that
-a busy moment falls on both. All write the same tokens, which is checked.
+A round runs each contestant once, in a random order, on one thread; the ratio of two is taken within each round, so
+that a busy moment falls on both. All write the same tokens, which is checked.
 """
 
 import random
@@ -76,7 +76,8 @@ def writing(ours, theirs, tokens):
     taken = {name: np.array(seconds) for name, seconds in taken.items()}
     return ({"tokens": tokens} | {name: round(np.median(taken[name]), 3) for name in ("ours", "theirs", "without")}
             | interval("speedup", taken["without"] / taken["ours"][:ROUNDS_WITHOUT])
-            | interval("ratio", taken["ours"] / taken["theirs"]) | interval("noise", taken["ours"] / taken["ours again"]))
+            | interval("ratio", taken["ours"] / taken["theirs"])
+            | interval("noise", taken["ours"] / taken["ours again"]))
 
 
 @torch.no_grad()

@@ -41,7 +41,7 @@ def inputs_and_targets(rows, vocabulary):
 
 
 def schedule(d_model, steps):
-    """A learning rate that rises for 100 steps, then falls to 0 in a straight line; narrow models bear a higher one."""
+    """A learning rate that rises over nearly 100 steps, then falls to 0 in a straight line; narrow models bear more."""
     return lambda step: 0.03 * d_model ** -0.5 * min(step / 100, 1 - (step - 1) / steps)
 
 

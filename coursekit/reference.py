@@ -2,8 +2,9 @@
 
 Shapes as everywhere in the course. Of Luong's and Bahdanau's scores: query (batch, units), values (batch, length,
 units), scores and weights (batch, length), context (batch, units). Of the Transformer: (batch, length, d_model), per
-head (batch, heads, length, d_head). What does not fit raises `ValueError` with the axis and both sizes. A mask is boolean and True means "may attend". `parameters` are a dict of arrays by
-the names that the layer's `state_dict()` has in `coursekit.torch`; a weight is (outputs, inputs).
+head (batch, heads, length, d_head). What does not fit raises `ValueError` with the axis and both sizes. A mask is
+boolean and True means "may attend". `parameters` are a dict of arrays by the names that the layer's `state_dict()` has
+in `coursekit.torch`; a weight is (outputs, inputs).
 """
 
 import math
@@ -17,8 +18,8 @@ def softmax(scores, axis=-1, mask=None):
     """exp(scores) / sum of exp(scores) along `axis`, over the places that `mask` allows.
 
     The largest score is subtracted first, which changes nothing and keeps exp from overflowing. Masked places get
-    zero; where nothing is allowed, all are zero. Raises `ValueError` for scores that are not real numbers and for a mask
-    that is not boolean or does not broadcast against them.
+    zero; where nothing is allowed, all are zero. Raises `ValueError` for scores that are not real numbers and for a
+    mask that is not boolean or does not broadcast against them.
     """
     scores = np.asarray(scores)
     if not np.issubdtype(scores.dtype, np.floating):

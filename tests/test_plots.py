@@ -156,7 +156,8 @@ def test_nothing_to_draw_and_nothing_said_are_refused(draw, message):
 
 def test_flow_draws_every_box_and_an_arrow_as_wide_as_its_weight(drawn):
     boxes = {"x": (0, 0), "v": (0, 1, "value\n(2, 3)"), "bend": (1, 0, ""), "sum": (1, 2)}
-    plots.flow(boxes, [("x", "v"), ("v", "sum", 0.6, "0.60"), ("x", "bend", 0.3), ("bend", "sum", 0)], title="T", alt="A")
+    arrows = [("x", "v"), ("v", "sum", 0.6, "0.60"), ("x", "bend", 0.3), ("bend", "sum", 0)]
+    plots.flow(boxes, arrows, title="T", alt="A")
     axes = drawn[0][0].axes[0]
     texts = {text.get_text(): text.get_position() for text in axes.texts if text.get_text()}
     assert texts == {"x": (0, 0), "value\n(2, 3)": (0, 1), "sum": (1, 2), "0.60": (0.5, 1.5)}

@@ -74,7 +74,7 @@ def test_damaged_weights_are_refused_wherever_they_lie(monkeypatch, tmp_path, hu
         weights.write(b"\1")
     for installed in (folder, None):  # None: the cache of the hub has another model under this name
         monkeypatch.setattr(pretrained, "installed", lambda: installed)
-        with pytest.raises(ValueError, match=r"has the SHA-256 .{12}\.\.\., expected 53aa51172d14\.\.\.: it is damaged"):
+        with pytest.raises(ValueError, match=r"the SHA-256 .{12}\.\.\., expected 53aa51172d14\.\.\.: it is damaged"):
             pretrained.find()
 
 

@@ -450,7 +450,8 @@ class RotaryAttention(nn.Module):
 @task.draw
 def draw(rng, batch, length, d_model, base):
     weights = {name: rng.normal(size=(d_model, d_model)) * 1.3 / d_model**0.5 for name in ("query", "key", "value")}
-    return Case({"x": rng.normal(size=(batch, length, d_model))}, init={"d_model": d_model, "base": base}, weights=weights)
+    return Case({"x": rng.normal(size=(batch, length, d_model))}, init={"d_model": d_model, "base": base},
+                weights=weights)
 
 
 @task.misconception

@@ -22,6 +22,7 @@ def definition(path, name):
 @pytest.mark.parametrize("name, benchmark, lecture", [
     ("Finder", "positions", "04_positional_encoding"),
     ("windows", "causal_leak", "05_self_attention"),
+    ("InBatches", "translation", "08_decoder_and_translation"),
     ("inputs_and_targets", "scaling", "09_language_model"),
 ])
 def test_the_lecture_and_the_benchmark_define_the_same(name, benchmark, lecture):
