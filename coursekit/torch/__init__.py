@@ -8,6 +8,14 @@ from coursekit.torch.attention import (
     padding_mask,
     scaled_dot_product_attention,
 )
+from coursekit.torch.bert import (
+    Bert,
+    BertConfig,
+    BertForPreTraining,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+)
 from coursekit.torch.debugging import report_nan
 from coursekit.torch.decoder import Decoder, DecoderLayer, DecoderWeights, Transformer
 from coursekit.torch.generation import beam_search, filter_logits, greedy, sample
@@ -19,7 +27,8 @@ from coursekit.torch.transformer import Encoder, EncoderLayer, FeedForward
 from coursekit.torch.translation import TranslationModel
 
 __all__ = [
-    "BahdanauAttention", "Decoder", "DecoderLayer", "DecoderWeights", "Encoder", "EncoderLayer", "FeedForward",
+    "BahdanauAttention", "Bert", "BertConfig", "BertForPreTraining", "BertForQuestionAnswering",
+    "BertForSequenceClassification", "BertForTokenClassification", "Decoder", "DecoderLayer", "DecoderWeights", "Encoder", "EncoderLayer", "FeedForward",
     "KVCache", "LanguageModel", "LearnedPositions", "LuongAttention", "MultiHeadAttention", "PositionalEncoding",
     "Seq2Seq", "Transformer", "TranslationModel", "beam_search", "causal_mask", "filter_logits", "fit", "greedy",
     "padding_mask", "patience", "reached", "report_nan", "rotary", "sample", "scaled_dot_product_attention",
