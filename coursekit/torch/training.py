@@ -1,14 +1,22 @@
 """The training loop of the course."""
 
+import json
 import time
+from contextlib import nullcontext
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 
+from coursekit import device
 from coursekit.bar import ProgressBar
+from coursekit.files import replace_file
 from coursekit.shapes import expect_at_least, expect_choice
 
 NO_TARGET = -100  # what PyTorch's losses ignore by default
+POOL = 20  # batches: among so many, rows of like length are put together, and any two batches may still mix
 
 
 def token_cross_entropy(logits, targets, smoothing=0.0):
@@ -70,6 +78,21 @@ def warm_up(d_model, steps):
     return lambda step: d_model ** -0.5 * min(step ** -0.5, step * steps ** -1.5)
 
 
+def linear_decay(highest, warm_up_steps, steps):
+    """The learning rate of fine-tuning: it rises to `highest` in `warm_up_steps`, then falls in a straight line.
+
+    rate(step) = highest · min(step / warm_up_steps, (steps + 1 - step) / (steps + 1 - warm_up_steps)),
+    step = 1, 2, …, steps; 0 after `steps`.
+
+    Returns the function of the step that `fit` takes as `learning_rate`. Raises `ValueError` for steps below 1, and for
+    a warm-up below 1 or longer than `steps`.
+    Source: Devlin et al. 2019, BERT, appendix A.2.
+    """
+    expect_at_least("warm_up_steps", warm_up_steps, 1)
+    expect_at_least("steps", steps, warm_up_steps)
+    return lambda step: highest * max(0.0, min(step / warm_up_steps, (steps + 1 - step) / (steps + 1 - warm_up_steps)))
+
+
 def reached(name, value):
     """Stop rule: as soon as the last epoch's `name` is at least `value`."""
     def rule(epochs):
@@ -107,88 +130,213 @@ class History:
         return losses.index(min(losses)) + 1
 
 
-def fit(model, train, validation=None, *, epochs, batch_size=50, learning_rate=1e-3, clip=None, stop=None,
-        loss=token_cross_entropy, metrics=(token_accuracy, exact_match), seed=0):
+def fit(model, train, validation=None, *, epochs, batch_size=50, learning_rate=1e-3, weight_decay=0.0, clip=None,
+        stop=None, loss=token_cross_entropy, metrics=(token_accuracy, exact_match), dynamic_padding=False,
+        mixed_precision=False, checkpoint=None, seed=0):
     """Trains a model with Adam and leaves it with the weights of its best epoch.
 
     `train` and `validation` are pairs (inputs, targets) of tensors with the examples on the first axis, on the model's
-    device; inputs may be a tuple of tensors, for a model of several arguments. `loss(model(inputs), targets)` is a
-    mean over the batch. `learning_rate` is a number or a function of the step, counted from 1, such as `warm_up`
-    returns. `clip` bounds the norm of the whole gradient.
+    device; either may be a tuple of tensors, for a model of several arguments or a loss of several targets.
+    `loss(model(inputs), targets)` is a mean over the batch. `learning_rate` is a number or a function of the step,
+    counted from 1, such as `warm_up` and `linear_decay` return. `weight_decay` shrinks matrices, not biases and norms,
+    by learning rate times this at every step (AdamW). `clip` bounds the norm of the whole gradient.
     `stop` is a rule such as `reached("val_token_accuracy", 0.99)` or `patience("val_loss", 3)`, asked after every
     epoch. The best epoch is the one of lowest validation loss (training loss where there is no validation set).
-    `seed` fixes the order of the examples. Returns a `History`: "loss" is the mean over the epoch's batches while
-    the weights change, "val_loss" and "val_<metric>" are measured after the epoch.
-    Raises `ValueError` for unequal numbers of examples, for a rule about a value that is not measured, and for a loss
-    that is no longer finite.
+    `dynamic_padding` makes batches of rows of like length and cuts them after the longest: it needs a boolean mask
+    (examples, length) among the inputs, and cuts every input and target of two axes and its length. `mixed_precision`
+    computes as `coursekit.device.autocast` does: in float32 on a CPU. `checkpoint` is a path, to which everything is
+    written after every epoch (safetensors): where that file is there already, training goes on after its last epoch,
+    and ends with the numbers of a run that was never stopped. `seed` fixes the order of the examples.
+    Returns a `History`: "loss" is the mean over the epoch's batches while the weights change, "val_loss" and
+    "val_<metric>" are measured after the epoch.
+    Raises `ValueError` for unequal numbers of examples, for a rule about a value that is not measured, for a loss that
+    is no longer finite, and for a checkpoint that is damaged or of another training.
+    Source: Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization.
     """
     expect_at_least("epochs", epochs, 1)
     expect_at_least("batch_size", batch_size, 1)
-    for name, pair in (("train", train), ("validation", validation)):
-        for inputs in as_tuple(pair[0]) if pair is not None else ():
-            if len(inputs) != len(pair[1]):
-                raise ValueError(f"{name} has {len(inputs)} inputs and {len(pair[1])} targets, "
-                                 "expected as many of each")
+    for name, pair in [("train", train)] + [("validation", validation)] * (validation is not None):
+        n = len(as_tuple(pair[1])[0])
+        for part in (*as_tuple(pair[0]), *as_tuple(pair[1])):
+            if len(part) != n:
+                raise ValueError(f"{name} has {len(part)} inputs and {n} targets, expected as many of each")
     measured = ["loss"]
     if validation is not None:
         measured += ["val_loss"] + [f"val_{metric.__name__}" for metric in metrics]
     if hasattr(stop, "watches"):  # a rule of your own may look at anything
         expect_choice("value in the stop rule", stop.watches, measured)
-    inputs, targets = as_tuple(train[0]), train[1]
-    rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate(1))
-    order = torch.Generator().manual_seed(seed)
+    n = len(as_tuple(train[1])[0])
     history = History("loss" if validation is None else "val_loss")
-    steps = -(-len(targets) // batch_size)
-    best_loss, best_weights, step, started = float("inf"), None, 0, time.monotonic()
-    with ProgressBar(epochs * steps, "training") as bar:
-        for _ in range(epochs):
+    rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
+    run = Run(model, rate(1), weight_decay, mixed_precision, seed, history)
+    settings = dict(examples=n, batch_size=batch_size, weight_decay=weight_decay, clip=clip, seed=seed,
+                    dynamic_padding=dynamic_padding, mixed_precision=mixed_precision)
+    if checkpoint is not None and Path(checkpoint).exists():
+        run.restore(checkpoint, settings)
+    steps, started = -(-n // batch_size), time.monotonic()
+    history.stopped = stop(history.epochs) if stop and history.epochs else None
+    with ProgressBar((epochs - len(history.epochs)) * steps, "training") as bar:
+        while len(history.epochs) < epochs and not history.stopped:
             model.train()
-            total, note = 0.0, numbers(history.epochs[-1]) if history.epochs else ""
-            for batch in torch.randperm(len(targets), generator=order).split(batch_size):
-                batch, step = batch.to(targets.device), step + 1
-                optimizer.param_groups[0]["lr"] = rate(step)
-                optimizer.zero_grad()
-                batch_loss = loss(model(*(part[batch] for part in inputs)), targets[batch])
-                batch_loss.backward()
-                if clip is not None:
-                    torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
-                optimizer.step()
-                total += batch_loss.item() * len(batch)
+            total, step = 0.0, len(history.epochs) * steps
+            note = numbers(history.epochs[-1]) if history.epochs else ""
+            for inputs, targets, size in batches(train, batch_size, dynamic_padding, run.order):
+                step += 1
+                total += run.step(inputs, targets, loss, rate(step), clip) * size
                 bar.update(note)
-            epoch = {"loss": total / len(targets)}
+            epoch = {"loss": total / n}
             if validation is not None:
-                epoch |= {f"val_{name}": value for name, value in evaluate(model, validation, loss, metrics).items()}
+                epoch |= {f"val_{name}": value for name, value in
+                          evaluate(model, validation, loss, metrics, dynamic_padding=dynamic_padding).items()}
             history.epochs.append(epoch)
             if not epoch[history.monitor] < float("inf"):
                 raise ValueError(f"{history.monitor} is {epoch[history.monitor]} after epoch {len(history.epochs)}: "
                                  "training has diverged; lower learning_rate or set clip")
-            if epoch[history.monitor] < best_loss:
-                best_loss = epoch[history.monitor]
-                best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            if history.best == len(history.epochs):
+                run.keep_weights()
+            history.seconds += time.monotonic() - started
+            started = time.monotonic()
+            if checkpoint is not None:
+                run.save(checkpoint, settings)
             history.stopped = stop(history.epochs) if stop else None
-            if history.stopped:
-                break
     history.stopped = history.stopped or f"all {epochs} epochs done"
-    history.seconds = time.monotonic() - started
-    model.load_state_dict(best_weights)
+    model.load_state_dict(run.best_weights)
     model.eval()
     return history
 
 
+class Run:
+    """What changes while a model is trained: its weights, Adam's averages, the order of the examples, the history."""
+
+    def __init__(self, model, rate, weight_decay, mixed_precision, seed, history):
+        self.model, self.history, self.best_weights = model, history, {}
+        self.order = torch.Generator().manual_seed(seed)
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        self.device = weights[0].device
+        self.optimizer = torch.optim.AdamW([
+            {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
+            {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0}], lr=rate)
+        self.precision = device.autocast(self.device) if mixed_precision else nullcontext()
+        # The gradients of float16, not those of bfloat16, have to be scaled, or small ones become zero.
+        half = mixed_precision and getattr(self.precision, "fast_dtype", None) == torch.float16
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=half)
+
+    def step(self, inputs, targets, loss, rate, clip):
+        """One step on one batch; returns its loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        with self.precision:
+            batch_loss = loss(self.model(*inputs), targets)
+        self.scaler.scale(batch_loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return batch_loss.item()
+
+    def keep_weights(self):
+        self.best_weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+    def save(self, path, settings):
+        tensors = {f"weights.{name}": tensor.clone() for name, tensor in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best_weights.items()}
+        for number, averages in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{number}.{name}": tensor for name, tensor in averages.items()}
+        tensors |= {f"random.{name}": state for name, state in self.random_states().items()}
+        about = {"settings": settings, "epochs": self.history.epochs, "seconds": self.history.seconds,
+                 "scaler": self.scaler.state_dict()}
+        replace_file(Path(path), save(tensors, metadata={"training": json.dumps(about)}))
+
+    def restore(self, path, settings):
+        try:
+            with safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                about = json.loads(file.metadata()["training"])
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is no checkpoint of fit, or is damaged: {error}") from error
+        for name, value in settings.items():
+            if about["settings"][name] != value:
+                raise ValueError(f"{path} is of a training with {name} {about['settings'][name]}, this one has {value}")
+
+        def part(prefix):
+            return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+        self.model.load_state_dict(part("weights."))
+        self.best_weights = part("best.")
+        state = self.optimizer.state_dict()
+        numbers = {name.split(".")[0] for name in part("adam.")}
+        self.optimizer.load_state_dict(state | {"state": {int(number): part(f"adam.{number}.") for number in numbers}})
+        self.scaler.load_state_dict(about["scaler"])
+        self.set_random_states(part("random."))
+        self.history.epochs, self.history.seconds = about["epochs"], about["seconds"]
+
+    def random_states(self):
+        """The states that the next numbers come from: the order of the examples, and dropout on the CPU and a GPU."""
+        states = {"order": self.order.get_state(), "cpu": torch.get_rng_state()}
+        if self.device.type != "cpu":
+            states[self.device.type] = getattr(torch, self.device.type).get_rng_state()
+        return states
+
+    def set_random_states(self, states):
+        self.order.set_state(states["order"])
+        torch.set_rng_state(states["cpu"])
+        if self.device.type in states.keys() - {"cpu"}:
+            getattr(torch, self.device.type).set_rng_state(states[self.device.type])
+
+
+def batches(data, batch_size, dynamic_padding=False, order=None):
+    """The batches of one epoch, as (tuple of inputs, targets, number of examples); `order`, a generator, shuffles them.
+
+    With `dynamic_padding` as in `fit`: rows of like length together, cut after the longest of the batch. Raises
+    `ValueError` where it finds no mask, or one that has padding before a token.
+    """
+    inputs, targets = as_tuple(data[0]), as_tuple(data[1])
+    lengths, width = row_lengths(inputs) if dynamic_padding else (None, None)
+    n = len(targets[0])
+    rows = torch.arange(n) if order is None else torch.randperm(n, generator=order)
+    if lengths is not None:
+        pools = rows.split(POOL * batch_size) if order is not None else [rows]
+        rows = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools])
+    chosen = list(rows.split(batch_size))
+    if lengths is not None and order is not None:  # short rows must not always come first
+        chosen = [chosen[place] for place in torch.randperm(len(chosen), generator=order)]
+    for rows in chosen:
+        longest = None if lengths is None else int(lengths[rows].max())
+
+        def cut(part):
+            part = part[rows.to(part.device)]
+            return part[:, :longest] if longest and part.shape[1:] == (width,) else part
+
+        given = tuple(cut(part) for part in targets)
+        yield tuple(cut(part) for part in inputs), given if isinstance(data[1], tuple) else given[0], len(rows)
+
+
+def row_lengths(inputs):
+    """How many tokens each row has, (examples,), by the one boolean mask among the inputs, and the mask's width."""
+    masks = [part for part in inputs if part.dtype == torch.bool and part.ndim == 2]
+    if len(masks) != 1:
+        raise ValueError(f"inputs have {len(masks)} boolean masks (examples, length), expected one for dynamic_padding")
+    lengths = masks[0].sum(1).cpu()
+    if not torch.equal(masks[0].cpu(), torch.arange(masks[0].shape[1]) < lengths.unsqueeze(1)):
+        raise ValueError("mask has padding before a token, expected it at the end of a row for dynamic_padding")
+    return lengths, masks[0].shape[1]
+
+
 @torch.no_grad()
-def evaluate(model, data, loss=token_cross_entropy, metrics=(token_accuracy, exact_match), batch_size=500):
+def evaluate(model, data, loss=token_cross_entropy, metrics=(token_accuracy, exact_match), batch_size=500,
+             dynamic_padding=False):
     """Mean loss and metrics over (inputs, targets), as a dict: "loss" and each metric's name.
 
     The mean is over the examples of batches: where targets are left out, that is nearly the mean over tokens."""
     model.eval()
-    inputs, targets = as_tuple(data[0]), data[1]
     totals = {"loss": 0.0} | {metric.__name__: 0.0 for metric in metrics}
-    for *batch_inputs, batch_targets in zip(*(part.split(batch_size) for part in (*inputs, targets))):
-        output = model(*batch_inputs)
+    for inputs, targets, size in batches(data, batch_size, dynamic_padding):
+        output = model(*inputs)
         for name, measure in [("loss", loss)] + [(metric.__name__, metric) for metric in metrics]:
-            totals[name] += measure(output, batch_targets).item() * len(batch_targets)
-    return {name: total / len(targets) for name, total in totals.items()}
+            totals[name] += float(measure(output, targets)) * size
+    return {name: total / len(as_tuple(data[1])[0]) for name, total in totals.items()}
 
 
 def as_tuple(inputs):

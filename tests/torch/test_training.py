@@ -7,8 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from coursekit.torch import fit, patience, reached, warm_up
-from coursekit.torch.training import NO_TARGET, evaluate, exact_match, token_accuracy, token_cross_entropy
+from coursekit.torch import fit, linear_decay, patience, reached, warm_up
+from coursekit.torch.training import (
+    NO_TARGET,
+    Run,
+    batches,
+    evaluate,
+    exact_match,
+    token_accuracy,
+    token_cross_entropy,
+)
 
 N, LENGTH, VOCAB = 7, 3, 5
 
@@ -190,3 +198,171 @@ def test_nothing_is_left_on_the_screen(capfd):
 def test_wrong_input(settings, message):
     with pytest.raises(ValueError, match=message):
         fit(linear(), **(dict(train=data(), epochs=1) | settings))
+
+
+def test_linear_decay_equals_transformers_schedule_begun_one_step_later():
+    from transformers import get_linear_schedule_with_warmup
+
+    optimizer = torch.optim.SGD(linear().parameters(), lr=0.3)
+    schedule, theirs = get_linear_schedule_with_warmup(optimizer, 4, 12), []
+    for _ in range(11):  # its first step has rate 0, and would do nothing
+        optimizer.step()
+        schedule.step()
+        theirs.append(schedule.get_last_lr()[0])
+    rate = linear_decay(0.3, 4, 11)
+    assert [rate(step) for step in range(1, 12)] == pytest.approx(theirs)
+    assert rate(11) > 0 == rate(12) == rate(13)
+    with pytest.raises(ValueError, match="steps is 3, expected a whole number of at least 4"):
+        linear_decay(0.3, 4, 3)
+
+
+def test_weight_decay_shrinks_matrices_and_nothing_else():
+    model, twin = linear(), linear()
+    inputs, targets = data()
+    fit(model, (inputs, targets), epochs=1, batch_size=N, learning_rate=0.1, weight_decay=0.5)
+    optimizer = torch.optim.Adam(twin.parameters(), lr=0.1)
+    token_cross_entropy(twin(inputs), targets).backward()
+    with torch.no_grad():
+        twin.weight *= 1 - 0.1 * 0.5
+    optimizer.step()
+    torch.testing.assert_close(model.weight, twin.weight)
+    torch.testing.assert_close(model.bias, twin.bias)
+
+
+def test_frozen_weights_stay():
+    model = linear()
+    before = model.weight.clone()
+    model.weight.requires_grad_(False)
+    fit(model, data(), epochs=1, batch_size=3, learning_rate=0.1, weight_decay=0.5)
+    assert torch.equal(model.weight, before) and not torch.equal(model.bias, linear().bias)
+
+
+class Noisy(nn.Module):
+    """A model with dropout, whose result depends on every random number drawn."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.network = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Dropout(0.4), nn.Linear(6, VOCAB))
+
+    def forward(self, x):
+        return self.network(x)
+
+
+def test_resumed_training_ends_like_one_that_was_never_stopped(tmp_path, monkeypatch):
+    settings = dict(batch_size=2, learning_rate=linear_decay(0.1, 3, 24), weight_decay=0.1, clip=1.0, seed=5)
+
+    def train(model, **more):
+        torch.manual_seed(8)
+        return fit(model, data(0), data(1), epochs=6, **settings, **more)
+
+    whole, stopped, resumed = Noisy(), Noisy(), Noisy()
+    history = train(whole)
+    steps, real = [], Run.step
+
+    def killed_in_the_fourth_epoch(*given):
+        steps.append(given)
+        if len(steps) == 14:  # 4 batches an epoch
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(Run, "step", killed_in_the_fourth_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, checkpoint=tmp_path / "run.safetensors")
+    monkeypatch.undo()
+    for weight in resumed.parameters():
+        weight.data.normal_()  # nothing of the new model is left
+    again = train(resumed, checkpoint=tmp_path / "run.safetensors")
+    assert again.epochs == history.epochs and len(again.epochs) == 6 and again.best == history.best
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(weight, resumed.state_dict()[name]), name
+    once_more = train(Noisy(), checkpoint=tmp_path / "run.safetensors")
+    assert once_more.epochs == history.epochs and once_more.stopped == "all 6 epochs done"
+
+
+def test_checkpoints_that_do_not_fit_are_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    fit(linear(), data(), epochs=1, batch_size=3, checkpoint=path)
+    with pytest.raises(ValueError, match="is of a training with batch_size 3, this one has 4"):
+        fit(linear(), data(), epochs=2, batch_size=4, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(ValueError, match="is no checkpoint of fit, or is damaged"):
+        fit(linear(), data(), epochs=2, batch_size=3, checkpoint=path)
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "run.safetensors"
+    fit(linear(), data(), epochs=1, batch_size=3, checkpoint=path)
+    before = path.read_bytes()
+
+    def full(*given):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        fit(linear(), data(), epochs=2, batch_size=3, checkpoint=path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_mixed_precision_computes_in_the_precision_of_autocast(monkeypatch):
+    seen = []
+    monkeypatch.setattr("coursekit.device.autocast", lambda kind: torch.autocast("cpu", dtype=torch.bfloat16))
+
+    def loss(logits, targets):
+        seen.append(logits.dtype)
+        return token_cross_entropy(logits, targets)
+
+    model = linear()
+    fit(model, data(), epochs=1, batch_size=3, loss=loss, mixed_precision=True)
+    fit(linear(), data(), epochs=1, batch_size=3, loss=loss)
+    assert set(seen[:3]) == {torch.bfloat16} and set(seen[3:]) == {torch.float32}
+    assert model.weight.dtype == torch.float32
+
+
+def padded_rows(lengths, width):
+    """(ids, mask) of rows that hold their own number, and targets of their shape."""
+    mask = torch.arange(width) < torch.tensor(lengths).unsqueeze(1)
+    ids = torch.arange(1, len(lengths) + 1).unsqueeze(1) * mask
+    return (ids, mask), ids.masked_fill(~mask, NO_TARGET)
+
+
+def test_dynamic_padding_cuts_batches_of_rows_of_like_length():
+    lengths = [3, 9, 4, 10, 2, 5, 8]
+    inputs, targets = padded_rows(lengths, 12)
+    whole = torch.arange(7)
+    seen = list(batches((inputs, (targets, whole)), 2, dynamic_padding=True))
+    assert [ids.shape for (ids, _), _, _ in seen] == [(2, 3), (2, 5), (2, 9), (1, 10)]  # 2 3, 4 5, 8 9, 10
+    assert [rows.tolist() for _, (_, rows), _ in seen] == [[4, 0], [2, 5], [6, 1], [3]]
+    for (ids, mask), (wanted, rows), size in seen:
+        assert size == len(rows) and mask.sum(1).tolist() == [lengths[row] for row in rows]
+        assert torch.equal(ids[mask], wanted[mask]) and set(ids[:, 0].tolist()) == set((rows + 1).tolist())
+    shuffled = [rows.tolist() for _, (_, rows), _ in
+                batches((inputs, (targets, whole)), 2, True, torch.Generator().manual_seed(1))]
+    assert sorted(sum(shuffled, [])) == list(range(7)) and shuffled != [rows.tolist() for _, (_, rows), _ in seen]
+    assert sum(max(lengths[row] for row in rows) * len(rows) for rows in shuffled) < 60 < 7 * 12
+
+
+def test_dynamic_padding_leaves_the_loss_as_it_is():
+    class Embed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(3)
+            self.embed = nn.Embedding(9, 4)
+            self.output = nn.Linear(4, 9)
+
+        def forward(self, ids, mask):
+            return self.output(self.embed(ids))
+
+    rows = padded_rows([3, 8, 4], 12)
+    runs = [fit(Embed(), rows, epochs=2, batch_size=3, learning_rate=0.1, dynamic_padding=cut) for cut in (True, False)]
+    assert runs[0]["loss"] == pytest.approx(runs[1]["loss"], abs=1e-6)
+
+
+@pytest.mark.parametrize("inputs, message", [
+    ((torch.zeros(2, 3).long(),), "inputs have 0 boolean masks"),
+    ((torch.ones(2, 3).bool(), torch.ones(2, 3).bool()), "inputs have 2 boolean masks"),
+    ((torch.tensor([[False, True, True], [True, True, False]]),), "mask has padding before a token"),
+])
+def test_dynamic_padding_needs_one_mask_with_padding_at_the_end(inputs, message):
+    with pytest.raises(ValueError, match=message):
+        fit(linear(), (inputs, torch.zeros(2, 3).long()), epochs=1, dynamic_padding=True)
