@@ -29,15 +29,11 @@ class Pretrained(nn.Module):
         """
         folder = pretrained.find(name, network=network)
         model = cls(checkpoint.read_config(folder), **settings)
-        arrays, weights = checkpoint.read_weights(folder), model.weights()
-        fresh = checkpoint.check_weights({name: array.shape for name, array in arrays.items()},
-                                         {name: weight.shape for name, weight in weights.items()}, cls.heads, folder)
+        weights = model.weights()
+        shapes = {name: weight.shape for name, weight in weights.items()}
         with torch.no_grad():
-            for name in weights.keys() & arrays.keys():
-                weights[name].copy_(torch.from_numpy(arrays[name]))
-        if fresh:
-            print(f"{cls.__name__}: {name} has no {' and no '.join(fresh)}. New ones were drawn at random: "
-                  "train them before you use them.")
+            for weight, array in checkpoint.weights_for(cls, shapes, folder, name).items():
+                weights[weight].copy_(torch.from_numpy(array))
         return model.eval()
 
     def save_pretrained(self, folder):
