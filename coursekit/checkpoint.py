@@ -34,6 +34,7 @@ NAMES = [
     ("classifier", "classifier"),
     ("span_head", "qa_outputs"),
 ]
+HEADS = ("token_head.", "next_sentence_head.", "classifier.", "span_head.")  # before these there is no `bert.`
 # Of what other programs store beside the weights: the positions 0, 1, 2 …, and the output matrix and its bias again,
 # which are the token embedding and `token_head.bias`.
 NO_WEIGHT = ("embeddings.position_ids", "cls.predictions.decoder.weight", "cls.predictions.decoder.bias")
@@ -107,6 +108,14 @@ def read_weights(folder):
         stored = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} cannot be read, it is damaged or cut short: {error}") from error
+    weights, unknown = by_our_names(stored)
+    if unknown:
+        raise ValueError(f"{path} has tensors that no BERT has: {', '.join(sorted(unknown))}")
+    return weights
+
+
+def by_our_names(stored):
+    """What transformers or TensorFlow 1 named, by our names, and a list of names that no BERT has."""
     weights, unknown = {}, []
     for name, array in stored.items():
         for old, new in OLD_NAMES.items():
@@ -116,9 +125,21 @@ def read_weights(folder):
             ours = _renamed(name, [(theirs, ours) for ours, theirs in NAMES])
             weights[ours] = array
             unknown += [name] if ours is None else []
-    if unknown:
-        raise ValueError(f"{path} has tensors that no BERT has: {', '.join(sorted(unknown))}")
-    return weights
+    return weights, unknown
+
+
+def weights_for(model_class, shapes, folder, name):
+    """The arrays of a folder for a model of that class whose weights have these shapes, a dict by name.
+
+    Of a head that the folder has not there is none, which a printed line says. `name` is what the user calls the
+    model. Raises `ValueError` as `read_weights` and `check_weights` do.
+    """
+    arrays = read_weights(folder)
+    fresh = check_weights({name: array.shape for name, array in arrays.items()}, shapes, model_class.heads, folder)
+    if fresh:
+        print(f"{model_class.__name__}: {name} has no {' and no '.join(fresh)}. New ones were drawn at random: "
+              "train them before you use them.")
+    return {name: array for name, array in arrays.items() if name in shapes}
 
 
 def check_weights(found, wanted, heads=(), where="the file"):
@@ -143,6 +164,7 @@ def check_weights(found, wanted, heads=(), where="the file"):
 def write(folder, config, weights, kind, n_classes=None):
     """Write what transformers reads as a `kind` ("BertModel", "BertForTokenClassification", ...): both
     files, or neither where writing fails. `weights`: dict of arrays by their names here."""
+    import numpy as np
     from safetensors.numpy import save
 
     folder = Path(folder)
@@ -151,7 +173,8 @@ def write(folder, config, weights, kind, n_classes=None):
     stored = {}
     for name, array in weights.items():
         theirs = _renamed(name, NAMES)
-        stored[theirs if theirs.startswith(("cls.", "classifier.", "qa_outputs.")) else body + theirs] = array
+        # safetensors writes an array's memory as it lies, in whatever order its axes are
+        stored[theirs if name.startswith(HEADS) else body + theirs] = np.ascontiguousarray(array)
     settings = {theirs: getattr(config, ours) for theirs, ours in SETTINGS.items()}
     settings |= {"model_type": "bert", "architectures": [kind], "hidden_act": ACTIVATIONS[config.activation],
                  "attention_probs_dropout_prob": config.dropout, "initializer_range": 0.02}
