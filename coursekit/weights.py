@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from coursekit import checkpoint
+
 
 class Weight(NamedTuple):
     """One weight matrix or vector of a layer: the sum of `variables`, `transposed` if stored (inputs, outputs).
@@ -23,8 +25,10 @@ def copy(source, target):
     These count as of one class: `MultiHeadAttention`, keras.layers.MultiHeadAttention and
     torch.nn.MultiheadAttention; `EncoderLayer`, torch.nn.TransformerEncoderLayer, transformers' BertLayer and
     GPT2Block; `Encoder` and torch.nn.TransformerEncoder; `DecoderLayer`, `Decoder` and `Transformer` and torch.nn's;
-    `LanguageModel` and transformers' GPT2LMHeadModel. Settings that are no weights are not copied: heads, dropout,
-    activation, order of the norms and their epsilon, which is 1e-5 in PyTorch and here, 1e-3 in Keras, 1e-12 in BERT.
+    `LanguageModel` and transformers' GPT2LMHeadModel; `Bert` and transformers' BertModel, `BertForPreTraining` and the
+    three of tasks and those that have the same names there. Settings that are no weights are not copied: heads,
+    dropout, activation, order of the norms and their epsilon, which is 1e-5 in PyTorch and here, 1e-3 in Keras, 1e-12
+    in BERT.
     A torch.nn.Transformer of post-norm layers has last norms too, which `Transformer` has not: set them to None.
 
     Where PyTorch's LSTM has two biases and Keras's has one, Keras gets their sum, and PyTorch gets it in the first
@@ -134,6 +138,29 @@ def encoder(stack):
     return weights
 
 
+def bert(model):
+    weights = {"token_embedding.weight": Weight([model.token_embedding.embeddings]),
+               "position_embedding.weight": Weight([model.position_embedding.table]),
+               "segment_embedding.weight": Weight([model.segment_embedding.embeddings])}
+    weights |= norm("embedding_norm", model.embedding_norm) | within("encoder", encoder(model.encoder))
+    return weights if model.pooler is None else weights | dense("pooler", model.pooler)
+
+
+def bert_for_pre_training(model):
+    head = model.token_head
+    return (within("bert", bert(model.bert)) | {"token_head.bias": Weight([head.bias])}
+            | dense("token_head.transform", head.transform) | norm("token_head.norm", head.norm)
+            | dense("next_sentence_head", model.next_sentence_head))
+
+
+def bert_with_classes(model):
+    return within("bert", bert(model.bert)) | dense("classifier", model.classifier)
+
+
+def bert_for_question_answering(model):
+    return within("bert", bert(model.bert)) | dense("span_head", model.span_head)
+
+
 def learned_positions(layer):
     return {"table": Weight([layer.table])}
 
@@ -232,6 +259,17 @@ def gpt2(model):
     return weights
 
 
+def transformers_bert(model):
+    """Of transformers' BertModel, alone or with the head of a task around it."""
+    parameters, body = dict(model.named_parameters()), "" if type(model).__name__ == "BertModel" else "bert."
+    if "cls.predictions.decoder.weight" in parameters:
+        raise ValueError(f"{type(model).__name__} has an output matrix of its own, expected it tied to the token "
+                         "embedding")
+    named, _ = checkpoint.by_our_names(parameters)
+    return {name if name.startswith(checkpoint.HEADS) else body + name: Weight([parameter])
+            for name, parameter in named.items()}
+
+
 def conv1d(name, module, rows=slice(None)):
     """Of transformers' Conv1D, a linear layer that stores its weight (inputs, outputs); `rows` are outputs."""
     return {f"{name}.weight": Weight([module.weight.T], rows=rows), f"{name}.bias": Weight([module.bias], rows=rows)}
@@ -244,15 +282,21 @@ def linear(name, module):
 
 KERAS = {"LuongAttention": luong, "BahdanauAttention": bahdanau, "Seq2Seq": seq2seq,
          "MultiHeadAttention": multi_head_attention, "FeedForward": feed_forward, "EncoderLayer": encoder_layer,
-         "Encoder": encoder, "LearnedPositions": learned_positions}
+         "Encoder": encoder, "LearnedPositions": learned_positions, "Bert": bert,
+         "BertForPreTraining": bert_for_pre_training, "BertForSequenceClassification": bert_with_classes,
+         "BertForTokenClassification": bert_with_classes, "BertForQuestionAnswering": bert_for_question_answering}
 TORCH = {"MultiheadAttention": torch_attention, "TransformerEncoderLayer": torch_encoder_layer,
          "TransformerEncoder": torch_encoder, "BertLayer": bert_layer,
          "TransformerDecoderLayer": torch_decoder_layer, "TransformerDecoder": torch_decoder,
-         "Transformer": torch_transformer, "GPT2Block": gpt2_block, "GPT2LMHeadModel": gpt2}
+         "Transformer": torch_transformer, "GPT2Block": gpt2_block, "GPT2LMHeadModel": gpt2,
+         "BertModel": transformers_bert, "BertForPreTraining": transformers_bert,
+         "BertForSequenceClassification": transformers_bert, "BertForTokenClassification": transformers_bert,
+         "BertForQuestionAnswering": transformers_bert}
 SAME_AS = {"MultiheadAttention": "MultiHeadAttention", "TransformerEncoderLayer": "EncoderLayer",
            "TransformerEncoder": "Encoder", "BertLayer": "EncoderLayer",
            "TransformerDecoderLayer": "DecoderLayer", "TransformerDecoder": "Decoder",
-           "GPT2Block": "EncoderLayer", "GPT2LMHeadModel": "LanguageModel"}
+           "GPT2Block": "EncoderLayer", "GPT2LMHeadModel": "LanguageModel",
+           "BertModel": "Bert"}
 
 
 def read(weight):

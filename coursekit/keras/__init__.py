@@ -8,6 +8,15 @@ from coursekit.keras.attention import (
     padding_mask,
     scaled_dot_product_attention,
 )
+from coursekit.keras.bert import (
+    Bert,
+    BertConfig,
+    BertForPreTraining,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    span_loss,
+)
 from coursekit.keras.debugging import report_nan
 from coursekit.keras.position import LearnedPositions, PositionalEncoding, rotary, sinusoidal_positions
 from coursekit.keras.seq2seq import Seq2Seq
@@ -15,7 +24,9 @@ from coursekit.keras.training import Progress, Reached
 from coursekit.keras.transformer import Encoder, EncoderLayer, FeedForward
 
 __all__ = [
-    "BahdanauAttention", "Encoder", "EncoderLayer", "FeedForward", "LearnedPositions", "LuongAttention",
-    "MultiHeadAttention", "PositionalEncoding", "Progress", "Reached", "Seq2Seq", "causal_mask", "padding_mask",
-    "report_nan", "rotary", "scaled_dot_product_attention", "sinusoidal_positions",
+    "BahdanauAttention", "Bert", "BertConfig", "BertForPreTraining", "BertForQuestionAnswering",
+    "BertForSequenceClassification", "BertForTokenClassification", "Encoder", "EncoderLayer", "FeedForward",
+    "LearnedPositions", "LuongAttention", "MultiHeadAttention", "PositionalEncoding", "Progress", "Reached",
+    "Seq2Seq", "causal_mask", "padding_mask", "report_nan", "rotary", "scaled_dot_product_attention",
+    "sinusoidal_positions", "span_loss",
 ]

@@ -98,6 +98,8 @@ def rows_for(x, table):
     max_length, d_model = table.shape
     expect("x", x.shape, batch=None, length=None, d_model=d_model)
     length = ops.shape(x)[1]
+    if getattr(x, "is_meta", False):  # of the torch backend, which stands in a number of its own for an unknown length
+        return ops.broadcast_to(table[:1], (length, d_model))
     if ops.is_tensor(length):  # a graph of TensorFlow that learns the length when it runs
         import tensorflow as tf
 

@@ -1,6 +1,7 @@
 """The Transformer's encoder: position-wise feed-forward networks, the layer, and the stack of them."""
 
 import math
+from functools import partial
 
 import keras
 from keras import ops
@@ -14,7 +15,7 @@ def gelu(x):
     return x * (1 + ops.erf(x / math.sqrt(2))) / 2
 
 
-ACTIVATIONS = {"relu": ops.relu, "gelu": gelu}
+ACTIVATIONS = {"relu": ops.relu, "gelu": gelu, "gelu_tanh": partial(ops.gelu, approximate=True)}
 
 
 @keras.saving.register_keras_serializable(package="coursekit")
@@ -23,7 +24,8 @@ class FeedForward(keras.layers.Layer):
 
     output = W₂ activation(W₁ x + b₁) + b₂
 
-    `activation` is "relu" or "gelu" (exact, by erf, as in BERT); `dropout` of the d_ff units is in training only.
+    `activation` is "relu", "gelu" (exact, by erf, as in BERT) or "gelu_tanh" (the approximation by tanh); `dropout` of
+    the d_ff units is in training only.
     Shapes: x (batch, length, d_model) or with any axes before the last; the output has the shape of x.
     Raises `ValueError` for sizes below 1, an unknown activation, or an x that is not d_model wide.
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.3; Hendrycks and Gimpel 2016, Gaussian Error
