@@ -115,19 +115,20 @@ def products(d_model, length):
     return {PRODUCTS[0]: lambda: x @ weight, PRODUCTS[1]: lambda: tf.matmul(tf_x, tf_weight)}
 
 
-def times(functions):
-    """Seconds of processor time of each function in each round, {name: array}."""
+def times(functions, rounds=ROUNDS, seconds=SECONDS):
+    """Seconds of processor time of each function in each round, {name: array}: at least the first of `rounds`, at most
+    the second, and none that begins after so many seconds."""
     for function in functions.values():
         function()
         function()
     order, taken, started = list(functions), {name: [] for name in functions}, time.monotonic()
-    while len(taken["ours"]) < ROUNDS[0] or (len(taken["ours"]) < ROUNDS[1] and time.monotonic() - started < SECONDS):
+    while len(taken["ours"]) < rounds[0] or (len(taken["ours"]) < rounds[1] and time.monotonic() - started < seconds):
         random.shuffle(order)
         for name in order:
             before = time.process_time()
             functions[name]()
             taken[name].append(time.process_time() - before)
-    return {name: np.array(seconds) for name, seconds in taken.items()}
+    return {name: np.array(each) for name, each in taken.items()}
 
 
 def interval(name, ratios):

@@ -68,7 +68,7 @@ class Bert(Pretrained):
     Raises `ValueError` for ids and segment ids out of range, for shapes that differ, and for more than max_length
     tokens.
     Source: Devlin et al. 2019, BERT: Pre-training of Deep Bidirectional Transformers, section 3; norm and dropout of
-    the embeddings and `pool`: its published code.
+    the embeddings, no dropout inside feed-forward networks, and `pool`: its published code.
     """
 
     def __init__(self, config, pooler=True):
@@ -81,6 +81,8 @@ class Bert(Pretrained):
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = Encoder(config.n_layers, config.d_model, config.n_heads, config.d_ff, dropout=config.dropout,
                                activation=config.activation, norm_epsilon=config.norm_epsilon)
+        for layer in self.encoder.layers:  # where the Transformer of 2017 has dropout, BERT has none
+            layer.feed_forward.dropout = nn.Identity()
         self.pooler = nn.Linear(config.d_model, config.d_model) if pooler else None
         self.draw()
 
