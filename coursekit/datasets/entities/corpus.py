@@ -11,8 +11,8 @@ from coursekit.files import replace_file
 from coursekit.shapes import expect_choice
 
 SPLITS = ("train", "validation", "test_seen", "test_unseen", "test_written")
-# Generated sentences of a split, and where its names come from.
-MADE = {"train": (1540, "seen"), "validation": (200, "validation"), "test_seen": (300, "seen"),
+# Sentences of a split, those by hand included, and where its names come from.
+MADE = {"train": (1600, "seen"), "validation": (200, "validation"), "test_seen": (300, "seen"),
         "test_unseen": (300, "unseen")}
 SEED = 12
 AMBIGUOUS = 0.2  # how often a name is one that can be of more than one type, where there is one
@@ -89,7 +89,8 @@ class Names:
         if self.random.random() < 0.7:
             return f"[ORG {self.one('organisation')}]"
         kind = self.random.choice(list(CALLED_AFTER))
-        return f"[ORG {self.random.choice(CALLED_AFTER[kind]).format(self.town() if kind == 'place' else self.one(kind))}]"
+        form, name = self.random.choice(CALLED_AFTER[kind]), self.town() if kind == "place" else self.one(kind)
+        return f"[ORG {form.format(name)}]"
 
     def town(self):
         """A place of one word."""
@@ -123,7 +124,7 @@ def generate():
     for split, (number, names) in MADE.items():
         drawn = Names(lists[names], random)
         made = list(by_hand) if split == "train" else []
-        while len(made) < number + (len(by_hand) if split == "train" else 0):
+        while len(made) < number:
             template = templates[len(made) % len(templates)]
             sentence = marked(fill(template, drawn, words, random))
             sentence.words[0] = sentence.words[0][0].upper() + sentence.words[0][1:]
