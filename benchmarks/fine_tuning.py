@@ -11,12 +11,10 @@ same batches in the same order; a run of one follows a run of the other. Seconds
 """
 
 import argparse
-import csv
 import hashlib
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -28,17 +26,12 @@ from coursekit import pretrained, seed_everything, start
 from coursekit import torch as ct
 from coursekit.results import record
 from coursekit.text import WordPiece
+from coursekit.torch.fine_tune import encode, read_labelled
 from coursekit.torch.training import evaluate, token_accuracy
 
-SEEDS, EPOCHS, BATCH, RATE, MAX_LENGTH = (0, 1, 2), 2, 16, 2e-4, 64
+SEEDS, EPOCHS, BATCH, RATE = (0, 1, 2), 2, 16, 2e-4
 COLUMNS = {"By": "{model}", "Right, test": "{accuracy:.1%} ({accuracy_low:.1%} to {accuracy_high:.1%})",
            "Seconds of one core": "{seconds:.0f}"}
-
-
-def read(path):
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return [row["text"] for row in rows], np.array([int(row["label"]) for row in rows])
 
 
 class InTheirs(nn.Module):
@@ -96,23 +89,19 @@ def frozen(train, test, seed):
             "seconds": time.process_time() - seconds}
 
 
-def tensors(tokenizer, texts, labels):
-    batch = tokenizer.encode_batch(texts, max_length=MAX_LENGTH)
-    return tuple(map(torch.from_numpy, (batch.ids, batch.mask, batch.segment_ids))), torch.from_numpy(labels)
-
-
 def main(train_path, test_path):
     start(threads=1)
-    (texts, labels), (test_texts, test_labels) = read(train_path), read(test_path)
+    (texts, labels), (test_texts, test_labels) = read_labelled(train_path), read_labelled(test_path)
     tokenizer = WordPiece.load(pretrained.find() / "vocab.txt")
-    train, test = tensors(tokenizer, texts, labels), tensors(tokenizer, test_texts, test_labels)
+    train, test = (encode(tokenizer, texts), labels), (encode(tokenizer, test_texts), test_labels)
 
-    most = np.bincount(labels).argmax()
-    rows = [{"model": "the more frequent label", "accuracy": (test_labels == most).mean(), "seconds": 0.0}]
+    most = labels.mode().values
+    rows = [{"model": "the more frequent label", "accuracy": (test_labels == most).float().mean(), "seconds": 0.0}]
     before = time.process_time()
-    words = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(max_iter=2000)).fit(texts, labels)
+    words = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(max_iter=2000))
+    words.fit(texts, labels.numpy())
     rows.append({"model": "bag of words and word pairs, logistic regression",
-                 "accuracy": words.score(test_texts, test_labels), "seconds": time.process_time() - before})
+                 "accuracy": words.score(test_texts, test_labels.numpy()), "seconds": time.process_time() - before})
     rows.append({"model": "frozen BERT, logistic regression"} | frozen(train, test, 0))
     names = {"untrained": "BERT, not pretrained", "theirs": "BertForSequenceClassification of transformers",
              "ours": "BertForSequenceClassification"}

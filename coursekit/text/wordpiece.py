@@ -5,10 +5,12 @@ Every character carries its place in the original text along, so that every toke
 
 import re
 import unicodedata
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 
+from coursekit.text.padding import pad
 from coursekit.text.vocabulary import Vocabulary
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -149,18 +151,24 @@ class WordPiece:
         return Encoding([self.vocabulary.id(token) for token in tokens], tokens, segment_ids, offsets)
 
     def encode_batch(self, texts, pairs=None, max_length=None):
-        """The `Batch` of a list of texts, or of texts and as many pairs; max_length as in `encode`."""
+        """The `Batch` of a list of texts, or of texts and as many pairs; max_length as in `encode`, but what it cuts off
+        is counted in a warning."""
         if isinstance(texts, str):
             raise ValueError(f"texts is the string {texts!r}, expected a list of strings")
         if pairs is not None and len(pairs) != len(texts):
             raise ValueError(f"pairs has length {len(pairs)}, texts have {len(texts)}")
-        encodings = [self.encode(*both, max_length) for both in zip(texts, pairs or [None] * len(texts))]
-        length = max((len(encoding.ids) for encoding in encodings), default=0)
-        ids = np.full((len(texts), length), self.special_ids["[PAD]"])
-        segment_ids, mask = np.zeros_like(ids), np.zeros(ids.shape, bool)
-        for row, encoding in enumerate(encodings):
-            end = len(encoding.ids)
-            ids[row, :end], segment_ids[row, :end], mask[row, :end] = encoding.ids, encoding.segment_ids, True
+        both = list(zip(texts, pairs or [None] * len(texts)))
+        encodings = [self.encode(*texts) for texts in both]
+        if max_length is not None:
+            beyond = [len(encoding.ids) - max_length for encoding in encodings]
+            encodings = [self.encode(*texts, max_length) if more > 0 else encoding
+                         for texts, encoding, more in zip(both, encodings, beyond)]
+            if cut := [more for more in beyond if more > 0]:
+                warnings.warn(f"{len(cut)} of {len(both)} inputs have more than {max_length} tokens; {sum(cut)} tokens "
+                              "at their ends were cut off", stacklevel=2)
+        ids = pad([encoding.ids for encoding in encodings], self.special_ids["[PAD]"])
+        segment_ids = pad([encoding.segment_ids for encoding in encodings])
+        mask = pad([[True] * len(encoding.ids) for encoding in encodings], False)
         return Batch(ids, segment_ids, mask)
 
     def decode(self, ids):

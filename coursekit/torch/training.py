@@ -211,11 +211,8 @@ class Run:
     def __init__(self, model, rate, weight_decay, mixed_precision, seed, history):
         self.model, self.history, self.best_weights = model, history, {}
         self.order = torch.Generator().manual_seed(seed)
-        weights = [weight for weight in model.parameters() if weight.requires_grad]
-        self.device = weights[0].device
-        self.optimizer = torch.optim.AdamW([
-            {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
-            {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0}], lr=rate)
+        self.device = next(model.parameters()).device
+        self.optimizer = adamw(model, rate, weight_decay)
         self.precision = device.autocast(self.device) if mixed_precision else nullcontext()
         # The gradients of float16, not those of bfloat16, have to be scaled, or small ones become zero.
         half = mixed_precision and getattr(self.precision, "fast_dtype", None) == torch.float16
@@ -284,6 +281,14 @@ class Run:
         torch.set_rng_state(states["cpu"])
         if self.device.type in states.keys() - {"cpu"}:
             getattr(torch, self.device.type).set_rng_state(states[self.device.type])
+
+
+def adamw(model, rate, weight_decay=0.0):
+    """AdamW for the weights of a model that are not frozen; biases and norms, which have one axis, do not decay."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    return torch.optim.AdamW([
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0}], lr=rate)
 
 
 def batches(data, batch_size, dynamic_padding=False, order=None):

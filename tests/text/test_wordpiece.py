@@ -159,9 +159,14 @@ def test_batches_are_padded_as_the_library_pads_them(vocabulary, lines):
     texts, pairs = lines[:50], lines[100:150]
     ours, theirs = WordPiece(vocabulary), library(vocabulary)
     theirs.enable_padding(pad_id=vocabulary.id("[PAD]"))
-    theirs.enable_truncation(37)
     for second, inputs in [(None, texts), (pairs, list(zip(texts, pairs)))]:
-        batch, expected = ours.encode_batch(texts, second, 37), theirs.encode_batch(inputs)
+        theirs.no_truncation()
+        beyond = [sum(encoding.attention_mask) - 37 for encoding in theirs.encode_batch(inputs)]
+        beyond = [more for more in beyond if more > 0]
+        theirs.enable_truncation(37)
+        with pytest.warns(match=f"{len(beyond)} of 50 inputs have more than 37 tokens; {sum(beyond)} tokens at their"):
+            batch = ours.encode_batch(texts, second, 37)
+        expected = theirs.encode_batch(inputs)
         assert batch.ids.shape == (50, 37) and batch.ids.dtype == np.int64 and batch.mask.dtype == bool
         assert batch.ids.tolist() == [encoding.ids for encoding in expected]
         assert batch.segment_ids.tolist() == [encoding.type_ids for encoding in expected]
