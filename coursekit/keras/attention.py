@@ -172,8 +172,9 @@ def fused_attention(query, key, value, mask):
     """The context by the backend's kernel, which wants the heads after the places and leaves open what a row gives
     that may attend to nothing: such a row attends to everything here, and is set to zero afterwards."""
     nothing = None if mask is None else ops.logical_not(ops.any(mask, axis=-1, keepdims=True))
+    query = query * query.shape[-1] ** -0.5  # TensorFlow's kernel would round the scale to float32, in float64 too
     context = ops.swapaxes(ops.dot_product_attention(
-        *(ops.swapaxes(tensor, 1, 2) for tensor in (query, key, value)), scale=query.shape[-1] ** -0.5,
+        *(ops.swapaxes(tensor, 1, 2) for tensor in (query, key, value)), scale=1.0,
         mask=None if mask is None else ops.logical_or(mask, nothing)), 1, 2)
     return context if mask is None else ops.where(nothing, 0.0, context)
 
