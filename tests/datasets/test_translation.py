@@ -77,7 +77,19 @@ def test_no_sentence_stands_twice_in_any_language(rows):
 
 def test_words_of_the_other_splits_are_frequent_in_training(rows, counts):
     for split in OTHERS:
-        assert min(counts[word] for row in rows[split] for word in row.words) >= 8
+        assert min(counts[word] for row in rows[split] for word in row.words) >= 12
+
+
+@pytest.mark.parametrize("language, place, agreements", [
+    ("ru", 1, ["чёрный", "чёрная", "чёрные", "чёрную", "чёрных"]),
+    ("fr", 2, ["noir", "noire", "noirs", "noires"]),
+])
+def test_black_is_frequent_enough_in_training_to_learn_its_agreement(rows, counts, language, place, agreements):
+    assert min(counts[language, form] for form in agreements) >= 40
+    black_subject = [row.tokens[place] for row in rows["train"] if row.tokens[0][1:3] == ("black", "cat")]
+    assert len(black_subject) >= 8, "a black cat that does something"
+    test = [row for row in rows["test"] if "black" in row.tokens[0]]
+    assert len(test) >= 15 and len({token for row in test for token in row.tokens[place]} & {*agreements}) >= 3
 
 
 def test_training_never_shows_the_held_out_construction(rows):

@@ -12,10 +12,10 @@ from coursekit.shapes import expect_choice
 
 SPLITS = ("train", "validation", "test", "held_out")
 COLUMNS = ("english", "russian", "french", "construction", "russian_alignment", "french_alignment")
-EACH = 335  # sentences of a construction
+EACH = 500  # sentences of a construction
 N_TEST, N_VALIDATION, N_HELD_OUT = 800, 400, 200
-LEAST = 8  # how many training sentences have every word of the other splits, in each language
-SEED = 8
+LEAST = 12  # how many training sentences have every word of the other splits, in each language
+SEED = 3
 
 
 class Pair(NamedTuple):

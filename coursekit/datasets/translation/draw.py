@@ -55,6 +55,8 @@ COMPARED = {
 GRADED = ("big small old young beautiful good bad long interesting expensive cheap heavy strong kind clever hot cold "
           "fresh sweet delicious clean dirty famous rich sad funny difficult important lazy modern").split()
 NATIONAL = ("French", "Italian", "Russian")  # an artist is a Frenchman, not French, in Russian
+# The more often a colour stands here, the more often it is said: the agreement of black has to be learned.
+COLOURS = "black black black black white white red green blue yellow grey".split()
 PAIRS = ("boy girl", "man woman", "mother father", "brother sister", "son daughter", "grandmother grandfather",
          "teacher pupil", "doctor nurse", "mother daughter", "father son", "grandmother girl", "woman girl",
          "writer artist", "engineer lawyer", "cook driver", "farmer neighbour", "Anna Victor", "Emma Nina",
@@ -142,9 +144,12 @@ class Draw:
                          if noun.name not in but and suits(noun))
 
     def adjective(self, noun, share):
-        """With this share an adjective that suits the noun, otherwise None."""
+        """With this share an adjective that suits the noun, half the time a colour; otherwise None."""
         fitting = adjectives_of(noun)
-        return self.pick(fitting) if fitting and self.chance(share) else None
+        if not fitting or not self.chance(share):
+            return None
+        colours = [self.words.adjectives[name] for name in COLOURS if self.words.adjectives[name] in fitting]
+        return self.pick(colours if colours and self.chance(0.5) else fitting)
 
     def phrase(self, role, noun, articles="the the the the this my our", plural=0.25, adjective=0.15):
         """A noun phrase. Names take neither article nor adjective; relatives are mine or ours more often than not."""
@@ -155,6 +160,8 @@ class Draw:
         suitable = {"my": has_kind(noun, MINE), "our": has_kind(noun, OURS), "this": "kin" not in noun.kinds}
         article = self.pick([each for each in articles.split() if suitable.get(each, True)] or ["the"])
         many = noun.countable and "single" not in noun.kinds and self.chance(plural)
+        if adjective and "animal" in noun.kinds:
+            adjective = 0.5  # which cat? The black one
         return Phrase(role, noun, many, article, None if "kin" in noun.kinds else self.adjective(noun, adjective))
 
     def pronoun(self, role, names):
@@ -188,7 +195,9 @@ class Draw:
     def action(self, tense, names=None, pronouns=IN_PAST, **options):
         """Subject, verb and object that make sense together; names: the verbs to draw from."""
         verb = self.verb(names or plain_verbs(), tense)
-        if verb.name in ("eat", "catch") and self.chance(0.35):
+        if names is None and self.chance(0.1):
+            verb = self.verb(("eat", "catch"), tense)
+        if verb.name in ("eat", "catch") and self.chance(0.7):
             animal = self.pick(PREY if verb.name == "eat" else HUNTERS)
             prey = self.noun(PREY[animal], suits=lambda noun: verb.name == "eat" or has_kind(noun, ("animal", "fish")))
             hunter = self.phrase("subject", self.words.nouns[animal])
@@ -291,7 +300,7 @@ def time(draw):
 
 
 def description(draw):
-    adjective = draw.words.adjectives[draw.pick(name for name in draw.words.adjectives if name != "new")]
+    adjective = draw.words.adjectives[draw.pick([name for name in draw.words.adjectives if name != "new"] + COLOURS)]
     noun = draw.noun(adjective.kinds, suits=lambda noun: adjective.name not in NATIONAL or "person" not in noun.kinds)
     subject = draw.phrase("subject", noun, "the the this my our", adjective=0)
     past = draw.chance(0.4)
