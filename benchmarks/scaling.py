@@ -20,12 +20,12 @@ from coursekit.text import Vocabulary
 from coursekit.torch.training import NO_TARGET, token_cross_entropy
 
 WIDTHS, SEEDS, SPLITS = (8, 12, 16, 24, 32, 48, 64), (0, 1, 2), ("train", "validation", "test", "held_out")
-SETTINGS = dict(epochs=6, batch_size=64, clip=1.0)
+SETTINGS = dict(epochs=4, batch_size=64, clip=1.0)
 COLUMNS = {"Width": "{d_model:.0f}", "In the layers": "{layers:,.0f}", "In all": "{parameters:,.0f}",
            "Training loss": "{train:.3f}", "Test loss": "{test:.3f} ({test_low:.3f} to {test_high:.3f})",
            "Perplexity": "{perplexity:.2f}", "Held-out construction": "{held_out:.2f}",
            "Seconds of one core": "{seconds:.0f}"}
-CAPTION = ("Language models of two layers after six epochs of 8,518 sentences: learned numbers, nats per token and "
+CAPTION = ("Language models of two layers after {} epochs of {:,} sentences: learned numbers, nats per token and "
            "perplexity on the test sentences, mean (lowest to highest) of three seeds.")
 
 
@@ -71,4 +71,5 @@ if __name__ == "__main__":
     start(threads=1)
     rows = side_by_side(run, [dict(d_model=d_model, seed=seed) for d_model in reversed(WIDTHS) for seed in SEEDS])
     rows.sort(key=lambda row: (row["d_model"], row["seed"]))
-    record("scaling", rows, columns=COLUMNS, caption=CAPTION, by=["d_model"], settings=SETTINGS, threads=1)
+    caption = CAPTION.format(SETTINGS["epochs"], len(sentences("train")))
+    record("scaling", rows, columns=COLUMNS, caption=caption, by=["d_model"], settings=SETTINGS, threads=1)

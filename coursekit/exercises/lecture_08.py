@@ -450,3 +450,113 @@ def probabilities_smoothed(logits, wanted, smoothing):
     counts = wanted != -100
     p = (1 - smoothing) * softmax(logits[counts]) + smoothing / logits.shape[-1]
     return -np.log(p[np.arange(len(p)), wanted[counts]]).mean()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Attention against an alignment
+
+task = Exercise(
+    "08.share_aligned", "Attention against an alignment",
+    "Row t of cross-attention `weights` belongs to the word that is written at place t. `links` says which source "
+    "tokens are aligned with that word; a row of `links` without any True is a word without a partner, or padding, and "
+    "does not count. Write `share_aligned`: of the words that count, in the whole batch, the share whose most attended "
+    "source token, by the mean of the heads, is aligned with them.",
+    difficulty=4, minutes=15, points=4,
+    sizes=(dict(batch=3, heads=3, length=6, source=5), dict(batch=4, heads=4, length=7, source=6),
+           dict(batch=5, heads=2, length=9, source=9)),
+    returns={"share": ()},
+    hints=(
+        "The mean over the heads is (batch, length, source): one row for each word that is written.",
+        "argmax along the source gives a place for each word. Is `links` True at that place?",
+        "np.take_along_axis(links, place[..., None], axis=-1) looks it up; links.any(axis=-1) says which words count.",
+    ),
+    explanation="The same weights give other shares by head, by layer, by row or by another mean. Say which one you "
+                "counted, before you look at it.",
+)
+
+
+@task.reference
+def share_aligned(weights, links):
+    """The share, a number, of weights (batch, heads, length, source) and the boolean links (batch, length, source)."""
+    place = weights.mean(axis=1).argmax(axis=2)
+    batch, length = place.shape
+    aligned = links[np.arange(batch)[:, None], np.arange(length), place]
+    return aligned[links.any(axis=2)].mean()
+
+
+@task.draw
+def draw(rng, batch, heads, length, source):
+    """Most words look at a partner, not in every head. The first row has two words without one, other rows fewer."""
+    links = np.eye(source, dtype=bool)[rng.integers(source, size=(batch, length))]
+    links[:, 1, :2] = True
+    links[0, -2:] = links[1, -1:] = False
+    while True:
+        scores = 1.5 * rng.normal(size=(batch, heads, length, source)) + 1.2 * links[:, None]
+        weights = softmax(scores)
+        best = np.sort(weights.mean(axis=1), axis=2)
+        if (best[..., -1] - best[..., -2]).min() > 0.01:  # no doubt in any precision
+            return {"weights": weights, "links": links}
+
+
+def hits(place, links):
+    """Whether the place (batch, length) of each word is aligned with it."""
+    return np.take_along_axis(links, place[:, :, None], axis=2)[:, :, 0]
+
+
+@task.misconception
+def all_words_count(weights, links):
+    """You divide by all words. Those without a partner, padding among them, can never be right: leave them out."""
+    return hits(weights.mean(axis=1).argmax(axis=2), links).mean()
+
+
+@task.misconception
+def mean_of_the_sentences(weights, links):
+    """You take the share in each sentence, then the mean of these. Then a word of a short sentence counts for more.
+    Every word counts alike."""
+    return np.mean([share_aligned(weights[i:i + 1], links[i:i + 1]) for i in range(len(weights))])
+
+
+@task.misconception
+def first_head_only(weights, links):
+    """You look at one head. It is the mean of the heads that is asked for; heads differ, and a head may be chosen."""
+    return share_aligned(weights[:, :1], links)
+
+
+@task.misconception
+def strongest_head(weights, links):
+    """You take the largest weight of any head. One sure head then outvotes all others; take the mean of the heads."""
+    return share_aligned(weights.max(axis=1, keepdims=True), links)
+
+
+@task.misconception
+def any_head_will_do(weights, links):
+    """You count a word as right if any of its heads looks at a partner. With many heads that is nearly always so."""
+    found = [hits(weights[:, head].argmax(axis=2), links) for head in range(weights.shape[1])]
+    return np.any(found, axis=0)[links.any(axis=2)].mean()
+
+
+@task.misconception
+def every_head_counts(weights, links):
+    """You count each head by itself and average the shares. Average the weights first, then look for the largest."""
+    return np.mean([share_aligned(weights[:, head:head + 1], links) for head in range(weights.shape[1])])
+
+
+@task.misconception
+def weight_on_the_partners(weights, links):
+    """You sum the weight that lies on the partners. Asked for is whether the most attended token is one of them."""
+    return (weights.mean(axis=1) * links).sum(axis=2)[links.any(axis=2)].mean()
+
+
+@task.misconception
+def row_of_the_word_just_read(weights, links):
+    """You take the row after each word's own: that is where the model looks when it has read the word and writes the
+    next one. Row t belongs to the word written at place t."""
+    return share_aligned(np.roll(weights, -1, axis=2), links)
+
+
+@task.misconception
+def asked_from_the_source(weights, links):
+    """You look for the written word that attends most to each source token, an argmax along the wrong axis. Each
+    written word has its row over the source; the argmax goes along it."""
+    place = weights.mean(axis=1).argmax(axis=1)
+    return np.take_along_axis(links, place[:, None, :], axis=1)[:, 0][links.any(axis=1)].mean()

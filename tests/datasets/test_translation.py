@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from random import Random
 
 import pytest
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from coursekit.datasets import data_folder
 from coursekit.datasets.translation import Pair, corpus, detokenize, draw, generate, tokenize, translation
@@ -195,6 +196,13 @@ def figures(rows):
         seen = set().union(*(bigrams(row, place) for row in rows["train"]))
         tests = [bigram for row in rows["test"] for bigram in bigrams(row, place)]
         yield f"{100 * sum(bigram in seen for bigram in tests) / len(tests):.0f} %"
+
+
+def test_every_letter_can_be_drawn_in_a_figure(rows):
+    font = get_font(findfont(FontProperties(), fallback_to_default=False))
+    letters = {letter for made in rows.values() for row in made for sentence in row.sentences for letter in sentence}
+    assert {"ё", "Ч", "œ", "ç"} <= letters
+    assert not [letter for letter in letters if not font.get_char_index(ord(letter))]
 
 
 def test_figures_of_the_data_card(rows):

@@ -189,3 +189,43 @@ def logsumexp_in_single_precision(logits, wanted, smoothing):
     q = torch.full_like(logits, smoothing / logits.shape[1])
     q[torch.arange(len(q)), wanted] += 1 - smoothing
     return (logits.logsumexp(1) - (q * logits).sum(1)).mean().item()
+
+
+# 08.share_aligned
+
+@style("08.share_aligned")
+def word_by_word(weights, links):
+    right = []
+    for row, partners in zip(weights, links):
+        for t in range(partners.shape[0]):
+            if partners[t].any():
+                right.append(partners[t, sum(head[t] for head in row).argmax()])
+    return sum(right) / len(right)
+
+
+@style("08.share_aligned")
+def take_along_axis(weights, links):
+    place = np.sum(weights, axis=1).argmax(-1)[..., None]
+    return np.take_along_axis(links, place, axis=-1).sum() / links.any(-1).sum()
+
+
+@style("08.share_aligned")
+def one_hot_places(weights, links):
+    mean = np.einsum("bhts->bts", weights) / weights.shape[1]
+    most = mean == mean.max(-1, keepdims=True)
+    return np.logical_and(most, links).any(-1)[links.sum(-1) > 0].mean()
+
+
+@style("08.share_aligned")
+def gather(weights, links):
+    weights, links = torch.tensor(weights).float(), torch.tensor(links)
+    found = links.gather(2, weights.mean(1).argmax(2, keepdim=True)).squeeze(2)
+    return found[links.any(2)].double().mean()
+
+
+@style("08.share_aligned")
+def sets_of_partners(weights, links):
+    looks = np.moveaxis(weights, 1, -1).mean(-1).argmax(-1)
+    pairs = set(zip(*(place.tolist() for place in np.nonzero(links))))
+    words = {(b, t) for b, t, _ in pairs}
+    return len([word for word in words if (*word, looks[word]) in pairs]) / len(words)

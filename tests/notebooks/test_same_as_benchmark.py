@@ -29,3 +29,26 @@ def test_the_lecture_and_the_benchmark_define_the_same(name, benchmark, lecture)
     there = definition(PROJECT / f"benchmarks/{benchmark}.py", name)
     assert len(there.splitlines()) >= 4
     assert definition(NOTEBOOKS / f"source/{lecture}.py", name) == there
+
+
+def settings(path, name):
+    """The keyword arguments, as values, of the last call that is assigned to this name in the file."""
+    tree = ast.parse(re.sub(r"(?m)^# %pip.*$", "", path.read_text(encoding="utf-8")))
+    calls = [node.value for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+             and getattr(node.targets[0], "id", None) == name]
+    return {keyword.arg: ast.literal_eval(keyword.value) for keyword in calls[-1].keywords
+            if not isinstance(keyword.value, ast.Name)}
+
+
+def test_lecture_08_trains_with_the_settings_of_its_benchmark():
+    benchmark, lecture = PROJECT / "benchmarks/translation.py", NOTEBOOKS / "source/08_decoder_and_translation.py"
+    assert settings(lecture, "model") == settings(benchmark, "MODEL")
+    training = settings(benchmark, "TRAINING")
+    text = lecture.read_text(encoding="utf-8")
+    assert f"EPOCHS, BATCH = {training['epochs']}, {training['batch_size']}\n" in text
+    names = {"n_steps": 2000}
+    exec(definition(lecture, "rate"), names)
+    assert names["rate"](training["warm_up"]) == training["peak"] == 2 * names["rate"](training["warm_up"] // 2)
+    assert names["rate"](2000) < training["peak"] / 1000
+    smoothing = re.search(r"smoothing=([\d.]+)", definition(lecture, "smoothed_loss_of_batch"))
+    assert float(smoothing[1]) == training["smoothing"]
