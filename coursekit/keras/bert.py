@@ -103,7 +103,7 @@ class Bert(Pretrained):
     Raises `ValueError` for shapes that differ, for more than max_length tokens, and, where values are known (a graph
     is built before that), for ids and segment ids out of range.
     Source: Devlin et al. 2019, BERT: Pre-training of Deep Bidirectional Transformers, section 3; norm and dropout of
-    the embeddings and `pool`: its published code.
+    the embeddings, no dropout inside feed-forward networks, and `pool`: its published code.
     """
 
     def __init__(self, config, pooler=True, **kwargs):
@@ -112,11 +112,14 @@ class Bert(Pretrained):
         self.token_embedding, self.segment_embedding = (
             keras.layers.Embedding(rows, config.d_model, embeddings_initializer=normal(), dtype=dtype)
             for rows in (config.vocab_size, config.n_segments))
+        self.token_embedding.supports_masking = True  # of a mask that comes with the ids: it goes on as `mask`
         self.position_embedding = LearnedPositions(config.max_length, config.d_model, dtype=dtype)
         self.embedding_norm = keras.layers.LayerNormalization(epsilon=config.norm_epsilon, dtype=dtype)
         self.dropout = keras.layers.Dropout(config.dropout, dtype=dtype)
         self.encoder = Encoder(config.n_layers, config.d_model, config.n_heads, config.d_ff, dropout=config.dropout,
                                activation=config.activation, norm_epsilon=config.norm_epsilon, dtype=dtype)
+        for layer in self.encoder.layers:  # where the Transformer of 2017 has dropout, BERT has none
+            layer.feed_forward.dropout.rate = 0
         self.pooler = keras.layers.Dense(config.d_model, dtype=dtype) if pooler else None
 
     def build(self, ids_shape=None):
@@ -159,8 +162,8 @@ class Bert(Pretrained):
         if mask is None:
             return None
         expect("mask", mask.shape, batch=(ids.shape[0], "ids"), length=(ids.shape[1], "ids"))
-        if keras.backend.standardize_dtype(mask.dtype) != "bool":
-            raise ValueError(f"mask has dtype {mask.dtype}, expected bool (True = a token, False = padding)")
+        if (dtype := keras.backend.standardize_dtype(mask.dtype)) != "bool":
+            raise ValueError(f"mask has dtype {dtype}, expected bool (True = a token, False = padding)")
         return ops.expand_dims(mask, 1)
 
     def get_config(self):
@@ -321,5 +324,5 @@ def expect_ids(name, ids, size):
         expect_tokens(name, ops.convert_to_numpy(ids), size)
         return
     expect(name, ids.shape, batch=None, length=None)
-    if not keras.backend.is_int_dtype(ids.dtype):
-        raise ValueError(f"{name} has dtype {ids.dtype}, expected whole numbers (token ids)")
+    if "int" not in (dtype := keras.backend.standardize_dtype(ids.dtype)):
+        raise ValueError(f"{name} has dtype {dtype}, expected whole numbers (token ids)")
