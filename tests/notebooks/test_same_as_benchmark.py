@@ -24,6 +24,12 @@ def definition(path, name):
     ("windows", "causal_leak", "05_self_attention"),
     ("InBatches", "translation", "08_decoder_and_translation"),
     ("inputs_and_targets", "scaling", "09_language_model"),
+    ("word_states", "homographs", "11_bert_in_context"),
+    ("pairs", "homographs", "11_bert_in_context"),
+    ("bootstrap", "homographs", "11_bert_in_context"),
+    ("contributions", "homographs", "11_bert_in_context"),
+    ("turns", "homographs", "11_bert_in_context"),
+    ("rollout", "homographs", "11_bert_in_context"),
 ])
 def test_the_lecture_and_the_benchmark_define_the_same(name, benchmark, lecture):
     there = definition(PROJECT / f"benchmarks/{benchmark}.py", name)
