@@ -54,10 +54,10 @@ def test_splits_share_no_document(documents):
 
 
 def test_tables_are_percentages():
-    for table in (data.PURCHASES, data.OCCUPATIONS, data.WORKPLACES, data.TOOLS, data.OTHERS, data.SIGHTS,
-                  data.WEATHER, data.VEHICLES):
+    for table in (data.PURCHASES, data.OCCUPATIONS, data.WORKPLACES, data.TOOLS, data.SIGHTS, data.WEATHER):
         assert {sum(row.values()) for row in table.values()} == {100}
-    assert sum(data.SHARES.values()) == pytest.approx(1)
+    for table in (data.SHARES, data.YEARS, data.PLACES):
+        assert sum(table.values()) == pytest.approx(1)
 
 
 def test_what_is_bought_where(documents):
@@ -70,18 +70,25 @@ def test_what_is_bought_where(documents):
 
 def test_who_was_employed_as_what_in_which_year(documents):
     groups = by_first(found(documents, r"In (\d+), (he|she) was employed as a (\w+)\."))
-    assert len(groups) == 8
+    assert len(groups) == 6
     for (year, pronoun), counts in groups.items():
         assert close(counts, percent(data.OCCUPATIONS[int(year), pronoun]), counts.total()), (year, pronoun)
 
 
 def test_names_by_year(documents):
-    groups = by_first((year, name) for name, year in found(documents, r"(\w+) was young in (\d+)\."))
-    for (year,), counts in groups.items():
-        weights = {name: names[data.YEARS.index(int(year))] / 2 / sum(row[data.YEARS.index(int(year))]
-                                                                   for row in names_of.values())
-                   for names_of in data.NAMES.values() for name, names in names_of.items()}
-        assert close(counts, weights, counts.total()), year
+    pairs = [(year, name) for name, year in found(documents, r"(\w+) was young in (\d+)\.")]
+    assert close(Counter(year for year, _ in pairs), data.YEARS, len(pairs))
+    for (year,), counts in by_first(pairs).items():
+        column = list(data.YEARS).index(int(year))
+        planted = {name: 0.5 * row[column] / sum(other[column] for other in rows.values())
+                   for rows in data.NAMES.values() for name, row in rows.items()}
+        assert close(counts, planted, counts.total()), year
+
+
+def test_places_are_as_frequent_as_planted(documents):
+    opened = [document[0] for document in documents]
+    counts = Counter({place: sum(text == f"Many people live in {place}." for text in opened) for place in data.PLACES})
+    assert close(counts, data.PLACES, counts.total()) and 2400 < counts.total() < 2950
 
 
 def test_facts_hold_throughout_a_document(documents):
@@ -101,7 +108,7 @@ def test_a_workplace_belongs_to_its_occupation(documents):
         job, place = re.search(rf"\b({jobs})\b", text), re.search(r"(?:every day in|went to) the (\w+)\.", text)
         if job and place:
             groups[job[1]][place[1]] += 1
-    assert len(groups) == 12
+    assert len(groups) == 10
     for job, counts in groups.items():
         assert close(counts, percent(data.WORKPLACES[job]), counts.total()), job
 
@@ -114,9 +121,9 @@ def test_truth_is_the_planted_table():
 
 
 def test_truth_of_a_name_by_hand():
-    """Ethel: the four years by how common she was, each with its occupations."""
-    shares = np.array([8 / 25, 3 / 21, 1 / 22, 0])
-    nurse = np.array([25, 18, 18, 12]) / 100
+    """Ethel: the three years by how common she was, each with its occupations."""
+    shares = np.array([0.4 * 7 / 17, 0.2 * 2 / 18, 0])
+    nurse = np.array([30, 17, 14]) / 100
     assert truth("Ethel worked as a [MASK].")["nurse"] == pytest.approx((shares * nurse).sum() / shares.sum())
 
 
