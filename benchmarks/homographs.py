@@ -14,24 +14,24 @@ from coursekit.text import WordPiece
 
 SENSE_COLUMNS = {"Layer": "{layer}", "Same sense": "{same:.2f}", "Across": "{across:.2f}",
                  "AUC of the word (95 %)": "{word:.2f} ({word_low:.2f} to {word_high:.2f})",
-                 "nearest": "{nearest:.0%}", "Mean of the sentence": "{sentence:.2f}",
+                 "Nearest": "{nearest:.0%}", "Mean of the sentence": "{sentence:.2f}",
                  "“thing” in its place": "{thing:.2f}", "[MASK] in its place": "{masked:.2f}",
                  "BERT untrained": "{untrained:.2f}"}
-SENSE_CAPTION = ("20 homographs, 2 senses with 6 sentences each, all-MiniLM-L6-v2. AUC: how often a pair of one sense has "
-                 "a larger cosine than a pair across, mean over words, interval by bootstrap over words; 0.5 is chance. "
-                 "Nearest: the most similar of the other 11 uses has the same sense. Untrained: mean of three seeds.")
+SENSE_CAPTION = ("20 homographs, 2 senses with 6 sentences each, all-MiniLM-L6-v2. AUC: how often a pair of one sense "
+                 "has a larger cosine than a pair across, mean over words, interval by bootstrap over words; 0.5 is "
+                 "chance. Nearest: the most similar of the other 11 uses has the same sense. Untrained: mean of three "
+                 "seeds.")
 WHY_COLUMNS = {"Guide": "{guide}", "Rank correlation (95 %)": "{rank:.2f} ({rank_low:.2f} to {rank_high:.2f})",
                "First of both": "{first:.0%} ({first_low:.0%} to {first_high:.0%})"}
-WHY_CAPTION = ("How well a guide orders the other words of a sentence by how far the homograph's last vector turns when "
-               "one of them is hidden: 240 sentences, intervals by bootstrap over the 20 words. First: the same "
+WHY_CAPTION = ("How well a guide orders the other words of a sentence by how far the homograph's last vector turns "
+               "when one of them is hidden: 240 sentences, intervals by bootstrap over the 20 words. First: the same "
                "word comes first.")
 
 
 def word_states(model, uses):
     """The words' vectors after the embeddings and after each layer, (layers + 1, uses, d_model)."""
     batch = word_piece.encode_batch([use.sentence for use in uses])
-    with torch.no_grad():
-        states = torch.stack(model.states(torch.tensor(batch.ids), torch.tensor(batch.mask))).numpy()
+    states = torch.stack(model.states(torch.tensor(batch.ids), torch.tensor(batch.mask))).numpy()
     return np.stack([states[:, row, places(use)].mean(1) for row, use in enumerate(uses)], axis=1)
 
 
@@ -83,8 +83,7 @@ def put(uses, other):
 def sentence_states(model, uses):
     """The mean of all tokens, (layers + 1, uses, d_model)."""
     batch = word_piece.encode_batch([use.sentence for use in uses])
-    with torch.no_grad():
-        states = torch.stack(model.states(torch.tensor(batch.ids), torch.tensor(batch.mask))).numpy()
+    states = torch.stack(model.states(torch.tensor(batch.ids), torch.tensor(batch.mask))).numpy()
     return (states * batch.mask[..., np.newaxis]).sum(2) / batch.mask.sum(1)[:, np.newaxis]
 
 
@@ -122,8 +121,8 @@ def contributions(bert, states, weights):
     lengths = []
     for layer, x, alpha in zip(bert.encoder.layers, states, weights):
         attention = layer.attention
-        value = attention.value_projection(x[0]).unflatten(-1, (attention.n_heads, -1))          # (key, head, d_head)
-        blocks = attention.output_projection.weight.T.unflatten(0, (attention.n_heads, -1))      # (head, d_head, d_model)
+        value = attention.value_projection(x[0]).unflatten(-1, (attention.n_heads, -1))      # (key, head, d_head)
+        blocks = attention.output_projection.weight.T.unflatten(0, (attention.n_heads, -1))  # (head, d_head, d_model)
         lengths.append(torch.einsum("hij,jhd,hdm->ijm", alpha[0], value, blocks).norm(dim=-1))
     return torch.stack(lengths)
 
@@ -150,7 +149,6 @@ def rollout(weights):
     return product
 
 
-@torch.no_grad()
 def why(bert, uses):
     measured = {}
     for use in uses:
@@ -185,6 +183,7 @@ def why(bert, uses):
 
 if __name__ == "__main__":
     start(threads=1)
+    torch.set_grad_enabled(False)
     folder = pretrained.find()
     word_piece = WordPiece.load(folder / "vocab.txt")
     bert, uses = ct.Bert.from_pretrained(folder), homographs()
