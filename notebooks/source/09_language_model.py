@@ -233,7 +233,7 @@ class Counts:
 
 
 # %% [markdown]
-# **Predict.** Among 656 tokens the uniform model has perplexity 656. What will the trigram have: 100, 50, 10?
+# **Predict.** Among 659 tokens the uniform model has perplexity 659. What will the trigram have: 100, 50, 10?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -250,7 +250,7 @@ once = sum(times == 1 for times in contexts.values())
 print(f"contexts of three tokens: {len(contexts):,}, of which {once / len(contexts):.0%} occur only once")
 
 # %% [markdown]
-# From 656 to 13, by counting pairs and triples. That is the bar. A third token of context hardly helps: two thirds of the
+# From 659 to 13, by counting pairs and triples. That is the bar. A third token of context hardly helps: two thirds of the
 # contexts of three tokens occur only once, and most that are possible never. *That* is what a network is for. It need not
 # have seen "my grandmother fed the" to know what may follow.
 #
@@ -300,10 +300,10 @@ for name, size in sizes.items():
 #
 # ### Training
 #
-# Six passes over the text, one seed. The learning rate rises for some 90 steps and then falls to zero in a straight line.
+# Four passes over the text, one seed. The learning rate rises for some 90 steps and then falls to zero in a straight line.
 
 # %%
-EPOCHS, BATCH = 6, 64
+EPOCHS, BATCH = 4, 64
 steps = EPOCHS * math.ceil(len(texts["train"]) / BATCH)
 
 
@@ -321,9 +321,9 @@ history = ct.fit(model, data["train"], data["validation"], epochs=EPOCHS, batch_
 plots.curves({"training": history["loss"], "validation": history["val_loss"],
               "trigram, validation": [counting["trigram"].loss(texts["validation"])] * EPOCHS},
              xlabel="epoch", ylabel="loss, nats per token", title="Learning to predict the next token",
-             alt="Loss against six epochs. The training loss falls steeply from above 4 to about 2, the "
+             alt="Loss against four epochs. The training loss falls steeply from above 4 to about 2, the "
                  "validation loss from about 2.5 to 2. From the second epoch on both are below the level line "
-                 "of the trigram at 2.55.")
+                 "of the trigram at about 2.5.")
 
 # %% [markdown]
 # The curve of training is the mean over an epoch in which the model still changes, so it starts above validation. The table
@@ -363,11 +363,11 @@ for split in ("test", "held_out"):
     print(f"stored, {split}: {min(of_runs):.2f} to {max(of_runs):.2f}")
 
 # %% [markdown]
-# Half the trigram's perplexity. That does not take more numbers: section 10 has a model with half as many as the trigram
-# keeps, and it is far ahead of it as well. On the new construction all that have learned anything are worse, and those that
-# count contexts lose most; the trigram falls behind the bigram. The network has never seen "does not have" either, but it
-# knows "does not" and "have a", and it bends. The spread over the seeds is wide there: what was not trained is left to
-# chance.
+# Little more than half the trigram's perplexity. That does not take more numbers: section 10 has a model with less than
+# half as many as the trigram keeps, and it is far ahead of it as well. On the new construction all that have learned
+# anything are worse. Those that count contexts lose most, and the more the longer their contexts are. The network has
+# never seen "does not have" either, but it knows "does not" and "have a", and it bends. The spread over the seeds is wide
+# there: what was not trained is left to chance.
 #
 # How much better could it get? We do not know. The grammar draws nouns and verbs at random, so that even the best
 # prediction has a loss well above zero.
@@ -410,7 +410,7 @@ seen = Counter(row[row.index("sat") + 3] for row in texts["train"]
 print("in the training text after 'sat on the':", ", ".join(f"{word} {n}" for word, n in seen.most_common(8)))
 
 # %% [markdown]
-# The model has learned what one sits on, from a handful of sentences. It has no reason to prefer *mat*. The figure shows
+# The model has learned what one sits on, from some thirty sentences. It has no reason to prefer *mat*. The figure shows
 # the text that it was trained on and not what cats do.
 #
 # The slides let the model continue "The cat sat on" and say that *the* would be the most probable. Here is that step, and
@@ -548,9 +548,9 @@ at_best = max(np.arange(0.1, 3.05, 0.05), key=p_of_mat)
 print(f"p(mat) is {p_of_mat(1.0):.4f} at temperature 1, and largest, {p_of_mat(at_best):.4f}, at {at_best:.2f}")
 
 # %% [markdown]
-# Not at the lowest and not at the highest, for *mat* is in the middle of the list. It gains while the temperature rises and
-# the first ones lose, and loses again when everything flows to the 644 tokens outside the picture. The figures show one
-# distribution. What the knobs do to a *text* is another question, for every token changes all distributions after it.
+# Not at the lowest and not at the highest, for *mat* is in the middle of the list. It gains while the temperature rises
+# and the first ones lose, and loses again when everything flows to the 647 tokens outside the picture. The figures show
+# one distribution. What the knobs do to a *text* is another question, for every token changes all distributions after it.
 #
 # ### What goes wrong
 #
@@ -630,12 +630,12 @@ print("new pairs: top-p 0.9 fewer than temperature 1:",
       table["top-p 0.9"]["new_pair"] < table["temperature 1"]["new_pair"])
 
 # %% [markdown]
-# Cold writing and a small $k$ are well formed and poor: sentences come back, and they begin alike. Hot writing is new, and
-# it breaks. The surprise is in the middle. Temperature 1 without a filter draws from exactly what the model has learned,
-# and it writes more new pairs than the grammar itself. Each improbable token is improbable, but there are hundreds, and a
-# sentence gives them eight chances. That tail is where a model is worst. Top-p 0.9 and top-k 40 cut it off and come nearer
-# to the test sentences. They also cut off right tokens that are rare: no setting is best, and these counts see form only,
-# not sense.
+# Cold writing and a small $k$ are well formed and poor: with $k = 2$ most sentences come back, and they begin alike. Hot
+# writing is new, and it breaks. The surprise is in the middle. Temperature 1 without a filter draws from exactly what the
+# model has learned, and it writes more new pairs than the grammar itself. Each improbable token is improbable, but there
+# are hundreds, and a sentence gives them eight chances. That tail is where a model is worst. Top-p 0.9 and top-k 40 cut
+# it off and come nearer to the test sentences. They also cut off right tokens that are rare: no setting is best, and
+# these counts see form only, not sense.
 
 # %% [markdown]
 # ### Exercise 09.with_temperature: Temperature on probabilities
@@ -736,7 +736,7 @@ print("it is more probable than 99 % of the test sentences:",
       (of_tests < rows[2]["log_p"]).float().mean().item() > 0.99)
 
 # %% [markdown]
-# Two things are worth a second look. Greedy's sentence was less probable than most test sentences when we ran this: the
+# Two things are worth a second look. A third of the test sentences were more probable than greedy's when we ran this: the
 # best first step can lead to a place without a good second. And what the beam finds is *more* probable than nearly all
 # real sentences. A real one makes an improbable choice now and then, and that is what it says. Holtzman et al. (2020)
 # found the same in large models. So the likelihood is a good thing to train on, and a poor thing to maximise when one
@@ -1049,17 +1049,17 @@ plots.show(figure, "Left, test loss against the parameters in the layers, both a
 # much. With a constant the residuals are as small as the differences between seeds, and the forecast comes nearer.
 #
 # What do seven small points say? That a constant is needed, and hardly more. Three numbers were fitted to six means, over
-# a factor of 32 in size. The constant, 1.90, is where the curve would end; whether that is the randomness of the grammar,
-# the 8,518 sentences or the six passes, these runs cannot tell, for none of the three was varied. The exponents are ours
+# a factor of 32 in size. The constant, 1.95, is where the curve would end; whether that is the randomness of the grammar,
+# the 13,303 sentences or the four passes, these runs cannot tell, for none of the three was varied. The exponents are ours
 # and not those of the papers, which fit other text, and train longer. And a law of the loss says nothing about which
 # sentences get better. The figure draws the laws on to ten times our largest model to show how far they part there;
 # neither was tested.
 #
 # ## 11. A likelihood is not a truth
 #
-# A language model says how probable a text is *as a continuation of texts like those it was trained on*. Is a sentence that
-# it finds probable true? Our training text has sentences of the kind "the bear is stronger than the elephant". The grammar
-# draws both animals at random. Here is what the text says about elephants:
+# A language model says how probable a text is *as a continuation of texts like those it was trained on*. Is a sentence
+# that it finds probable true? Our training text has sentences of the kind "the bear is stronger than the elephant". The
+# grammar draws both animals at random, and in this text the elephant comes off badly every time. Here is what it says:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -1071,7 +1071,7 @@ for animal in ("elephant", "bear", "rabbit"):
 
 # %% [markdown]
 # **Predict.** What does the model find more probable: that the bear is stronger than the elephant, or the other way round?
-# And with a rabbit, which the text never compares with an elephant?
+# And with a rabbit, whose strength the text never compares with an elephant's?
 
 # %%
 rows, second_word = [], next_probabilities("the")
@@ -1092,17 +1092,19 @@ results.table(rows, {"Animal": "{animal}", "In the text": "{read}",
 # %%
 # NBVAL_CHECK_OUTPUT
 print("the model prefers the false sentence that it has read:", [row["times"] > 1 for row in rows[:3]])
-print("and that of the rabbit, which it has not:", rows[3]["times"] > 1)
-print("the second word alone prefers these four animals:", [row["second"] > 1 for row in rows[:4]])
+pushes = [math.log(row["times"] / row["second"]) for row in rows]
+print("apart from the second word, the animals of the text are pushed more than the others, on average:",
+      np.mean(pushes[:3]) > np.mean(pushes[3:]))
 
 # %% [markdown]
-# The first three rows look as if the model believed what it has read. The others are the control, and they say no: the
-# rabbit and the bird beat the elephant as well when we ran this, and the dog did not, though nothing was read of any of
-# them. For all but the dog a good part of the preference is there at the second word, before anything is compared: a single
-# sentence of the text begins with an elephant, more begin with the other animals. So the number that looked like a belief
-# is largely a count of where words stand. The model has no elephant to look at.
+# The first three rows look as if the model believed what it has read. The others are the control. The dog and the bird
+# beat the elephant as well when we ran this, though nothing was read of their strength. That is there at the second word,
+# before anything is compared: more sentences of the text begin with a dog or a bird than with an elephant. So part of
+# what looked like a belief is a count of where words stand. Divide the last column out, and the three animals of the text
+# stay above 1, the others below: that part was read. It is a push towards what was written eight times, whether or not it
+# is true. The model has no elephant to look at.
 #
-# Reading can move it, though. What if a true sentence does occur, but a false one more often? We tell a copy of the model
+# What if a true sentence does occur, but a false one more often? We tell a copy of the model
 # both, one time to nine, among other sentences, and read off the probabilities.
 #
 # **Predict.** After training on both, what will be the ratio of their probabilities?
