@@ -15,7 +15,7 @@ from coursekit.files import replace_file
 from coursekit.shapes import expect_choice
 
 SPLITS = ("train", "validation", "test", "hard", "unseen")
-SECTIONS = {"plain": 31, "but": 20, "although": 12, "negation": 13, "expectation": 6, "comparison": 6,
+SECTIONS = {"plain": 28, "but": 20, "although": 12, "negation": 16, "expectation": 6, "comparison": 6,
             "mock_praise": 8, "mock_complaint": 4}  # of the frames, and how many in a hundred generated reviews
 IRONY = {"mock_praise": 0, "mock_complaint": 1}  # with this label the frame says the opposite of what it means
 KINDS = (*list(SECTIONS)[:6], "irony")
@@ -24,8 +24,8 @@ VALIDATION_PRODUCTS = ("tent", "toaster")
 SAME_ASPECT = ("expectation", "comparison")  # sections whose two opinions are about one aspect
 # The slots of a frame for the review's own opinion, and for the opposite one; those of phrases that training knows.
 OPPOSITE = {"x": "y", "x2": "y2", "a": "b", "a2": "b2", "v": "w", "v2": "w2", "n": "m", "d": "e", "f": "g"}
-TOLD = ("{v}", "{w}", "{v2}", "{w2}", "{n}", "{m}", "{d}", "{e}")
-WRITTEN = 0.45  # share of clauses that are written whole, of those that training may have
+TOLD = ("{v}", "{w}", "{v2}", "{w2}", "{n}", "{m}", "{d}", "{e}", "{f}", "{g}")
+WRITTEN = 0.7  # share of clauses that are written whole, of those that training may have
 PREDICATES = ("the {noun} {is} {a}", "the {noun} {is} really {a}", "the {noun} turned out to be {a}",
               "the {noun} {is} simply {a}")
 SEED = 12
@@ -91,7 +91,8 @@ def mirror_images(random, section, product, new_words):
         return None
     names = own_first(random, product)
     same = section in SAME_ASPECT
-    praised, blamed, named = names[:2], names[:2] if same else names[2:4], names[0 if same else 4]
+    praised, blamed = random.sample((names[:2], names[:2] if same else names[2:4]), 2)
+    named = names[0 if same else 4]
     good, bad = (opinion(random, product, sense, about, named, new_words)
                  for sense, about in (("good", praised), ("bad", blamed)))
     fixed = wording(random, product, named)
