@@ -142,11 +142,12 @@ def fit(model, train, validation=None, *, epochs, batch_size=50, learning_rate=1
     by learning rate times this at every step (AdamW). `clip` bounds the norm of the whole gradient.
     `stop` is a rule such as `reached("val_token_accuracy", 0.99)` or `patience("val_loss", 3)`, asked after every
     epoch. The best epoch is the one of lowest validation loss (training loss where there is no validation set).
-    `dynamic_padding` makes batches of rows of like length and cuts them after the longest: it needs a boolean mask
-    (examples, length) among the inputs, and cuts every input and target of two axes and its length. `mixed_precision`
-    computes as `coursekit.device.autocast` does: in float32 on a CPU. `checkpoint` is a path, to which everything is
-    written after every epoch (safetensors): where that file is there already, training goes on after its last epoch,
-    and ends with the numbers of a run that was never stopped. `seed` fixes the order of the examples.
+    `dynamic_padding` makes batches of rows of like length and cuts them after the longest: the first boolean mask
+    (examples, length) of the inputs says how long they are, and every input and target of that width is cut.
+    `mixed_precision` computes as `coursekit.device.autocast` does: in float32 on a CPU. `checkpoint` is a path, to
+    which everything is written after every epoch (safetensors): where that file is there already, training goes on
+    after its last epoch, and ends with the numbers of a run that was never stopped. `seed` fixes the order of the
+    examples.
     Returns a `History`: "loss" is the mean over the epoch's batches while the weights change, "val_loss" and
     "val_<metric>" are measured after the epoch.
     Raises `ValueError` for unequal numbers of examples, for a rule about a value that is not measured, for a loss that
@@ -319,10 +320,10 @@ def batches(data, batch_size, dynamic_padding=False, order=None):
 
 
 def row_lengths(inputs):
-    """How many tokens each row has, (examples,), by the one boolean mask among the inputs, and the mask's width."""
+    """How many tokens each row has, (examples,), by the first boolean mask among the inputs, and the mask's width."""
     masks = [part for part in inputs if part.dtype == torch.bool and part.ndim == 2]
-    if len(masks) != 1:
-        raise ValueError(f"inputs have {len(masks)} boolean masks (examples, length), expected one for dynamic_padding")
+    if not masks:
+        raise ValueError("inputs have no boolean mask (examples, length), expected one for dynamic_padding")
     lengths = masks[0].sum(1).cpu()
     if not torch.equal(masks[0].cpu(), torch.arange(masks[0].shape[1]) < lengths.unsqueeze(1)):
         raise ValueError("mask has padding before a token, expected it at the end of a row for dynamic_padding")
