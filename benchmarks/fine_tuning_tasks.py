@@ -37,7 +37,7 @@ from coursekit.text import WordPiece
 from coursekit.torch.training import batches, token_cross_entropy
 
 SEEDS = (0, 1, 2)
-REVIEWS = dict(examples=1200, epochs=2, rate=3e-4)
+REVIEWS = dict(examples=1600, epochs=2, rate=3e-4)
 ENTITIES = dict(examples=800, epochs=2, rate=3e-4)
 QUESTIONS = dict(examples=1600, epochs=1, rate=3e-4)
 SPAN = "{{{0}:.{1}}} ({{{0}_low:.{1}}} to {{{0}_high:.{1}}})"
@@ -59,8 +59,9 @@ def tensors(batch):
 def fine_tune(model, data, *, epochs, rate, seed=0, loss=token_cross_entropy):
     """Batches of 16 examples of like length; a tenth of the steps to warm up, then down in a straight line."""
     steps = epochs * math.ceil(len(data[1]) / 16)
-    return ct.fit(model, data, epochs=epochs, batch_size=16, weight_decay=0.01, clip=1.0, dynamic_padding=True,
-                  learning_rate=ct.linear_decay(rate, math.ceil(steps / 10), steps), loss=loss, seed=seed)
+    schedule = ct.linear_decay(rate, math.ceil(steps / 10), steps)
+    return ct.fit(model, data, epochs=epochs, batch_size=16, learning_rate=schedule, weight_decay=0.01, clip=1.0,
+                  dynamic_padding=True, loss=loss, seed=seed)
 
 
 @torch.no_grad()
@@ -234,7 +235,7 @@ def looked_up(words, names):
     return labels
 
 
-def word_labels(logits, targets):
+def word_labels_of(logits, targets):
     """The label of every word, from the logits of its first piece."""
     chosen = zip(logits.argmax(-1).tolist(), targets.tolist())
     return [LABELS[best] for best, target in chosen if target != IGNORED]
@@ -295,7 +296,7 @@ def entity_rows(tokenizer):
             _, seconds = timed(fine_tune, model, data["train"], epochs=ENTITIES["epochs"], rate=ENTITIES["rate"],
                                seed=seed)
             yield {"model": name, "seed": seed, "seconds": seconds} | scores(
-                lambda split: [word_labels(*row) for row in zip(predict(model, data[split][0]), data[split][1])])
+                lambda split: [word_labels_of(*row) for row in zip(predict(model, data[split][0]), data[split][1])])
 
 
 def measure_entities(tokenizer):
