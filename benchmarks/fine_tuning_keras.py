@@ -35,9 +35,8 @@ from coursekit.datasets.reviews import reviews
 from coursekit.results import record
 from coursekit.text import WordPiece
 
-EXAMPLES, EPOCHS, BATCH_SIZE, RATE, WEIGHT_DECAY = 800, 3, 16, 2e-4, 0.01
+EXAMPLES, EPOCHS, BATCH_SIZE, RATE = 800, 3, 16, 2e-4
 STEPS = EPOCHS * math.ceil(EXAMPLES / BATCH_SIZE)
-WARM_UP = math.ceil(STEPS / 10)
 SEEDS, TESTS = (0, 1, 2), ("test", "unseen")
 PERCENT = "{{{0}:.1%}} ({{{0}_low:.1%}} to {{{0}_high:.1%}})"
 COLUMNS = {"By": "{model}", "Right, by hand": PERCENT.format("test"),
@@ -56,13 +55,13 @@ def arrays(tokenizer, split):
     return tokenizer.encode_batch([row.text for row in rows])._asdict(), np.array([row.label for row in rows])
 
 
-def compiled(model, jit_compile=False):
-    """As `ct.fit` trains: AdamW with PyTorch's epsilon, and no decay of biases and norms."""
-    optimizer = keras.optimizers.AdamW(ck.LinearDecay(RATE, WARM_UP, STEPS), weight_decay=WEIGHT_DECAY,
+def compiled(model, steps, jit_compile=False):
+    """As PyTorch's `fit` trains: AdamW with its epsilon, and no decay of biases and norms."""
+    optimizer = keras.optimizers.AdamW(ck.LinearDecay(RATE, -(-steps // 10), steps), weight_decay=0.01,
                                        global_clipnorm=1.0, epsilon=1e-8)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"],
-                  jit_compile=jit_compile)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                  metrics=["accuracy"], jit_compile=jit_compile)
     return model
 
 
@@ -75,7 +74,7 @@ def in_keras(kind, data, seed):
         model.build()
     model.bert.token_embedding.trainable = False
     started = time.process_time()
-    compiled(model)
+    compiled(model, STEPS)
     model.fit(ck.Batches(*data["train"], BATCH_SIZE, seed=seed), epochs=EPOCHS, verbose=0)
     seconds = time.process_time() - started
     right = {test: model.evaluate(*data[test], batch_size=64, verbose=0)[1] for test in TESTS}
@@ -91,7 +90,7 @@ def in_torch(data, seed):
     model.bert.token_embedding.weight.requires_grad_(False)
     started = time.process_time()
     ct.fit(model, (tensors("train"), torch.from_numpy(data["train"][1])), epochs=EPOCHS, batch_size=BATCH_SIZE,
-           learning_rate=ct.linear_decay(RATE, WARM_UP, STEPS), weight_decay=WEIGHT_DECAY, clip=1.0,
+           learning_rate=ct.linear_decay(RATE, math.ceil(STEPS / 10), STEPS), weight_decay=0.01, clip=1.0,
            dynamic_padding=True, seed=seed)
     seconds = time.process_time() - started
     with torch.no_grad():
@@ -140,7 +139,7 @@ def measure_accuracy(data):
         rows.append({"model": "PyTorch, fine-tuned"} | in_torch(data, seed))
         print(rows[-1], flush=True)
     record("fine_tuning_keras", rows, columns=COLUMNS, by=["model"], caption=CAPTION, examples=EXAMPLES, epochs=EPOCHS,
-           learning_rate=RATE, warm_up=WARM_UP, steps=STEPS)
+           learning_rate=RATE, steps=STEPS)
 
 
 def measure_lengths():
@@ -156,7 +155,7 @@ def measure_lengths():
 
         model.call = counting
         model.bert.token_embedding.trainable = False
-        compiled(model, jit_compile)
+        compiled(model, STEPS, jit_compile)
         counted[name] = []
         for length in LENGTHS:
             batch = {"ids": random.integers(1000, 20000, (16, length)), "mask": np.ones((16, length), bool)}

@@ -563,9 +563,13 @@ coursekit.check("13.few_lengths")
 # %% [markdown]
 # ## 6. Fine-tuning with `fit`
 #
-# The task is that of lecture 12: is a product review for or against? 800 reviews to train on. Two tests: reviews written by
-# hand, and reviews with adjectives that training never shows. The recipe is that of lecture 12, too: 3 epochs, batches of 16,
-# the word embeddings frozen, AdamW with a warm-up and a straight line down.
+# The task is that of lecture 12: is a product review for or against? We train on 800 of its reviews, for three epochs. Two
+# tests: reviews written by hand, and reviews with adjectives that training never shows. The recipe is that of lecture 12,
+# too: batches of 16, the word embeddings frozen, AdamW. In the first tenth of the steps the learning rate rises to its
+# highest value, then it falls in a straight line; with steps counted from 1,
+#
+# $$\text{rate}(\text{step}) = \text{highest} \cdot \min\left(\frac{\text{step}}{\text{warm-up}},
+# \frac{\text{steps} + 1 - \text{step}}{\text{steps} + 1 - \text{warm-up}}\right).$$
 #
 # Four settings are easily missed when a recipe moves from PyTorch to Keras:
 #
@@ -578,20 +582,27 @@ coursekit.check("13.few_lengths")
 
 # %%
 EPOCHS, BATCH_SIZE, RATE = 3, 16, 2e-4
+
+
+def compiled(model, steps, jit_compile=False):
+    """As PyTorch's `fit` trains: AdamW with its epsilon, and no decay of biases and norms."""
+    optimizer = keras.optimizers.AdamW(ck.LinearDecay(RATE, -(-steps // 10), steps), weight_decay=0.01,
+                                       global_clipnorm=1.0, epsilon=1e-8)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                  metrics=["accuracy"], jit_compile=jit_compile)
+    return model
+
+
+# %%
 if folder:
     coursekit.seed_everything(0)
     model = ck.BertForSequenceClassification.from_pretrained(n_classes=2)
     model.bert.token_embedding.trainable = False
     steps = EPOCHS * -(-len(labels["train"]) // BATCH_SIZE)
-    schedule = ck.LinearDecay(RATE, steps // 10, steps)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=0.01, global_clipnorm=1.0, epsilon=1e-8)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                  metrics=["accuracy"], jit_compile=False)
+    compiled(model, steps)
     learned = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
-    print(f"{learned:,} of {model.count_params():,} numbers are trained, in {steps} steps; "
-          f"rate of counts 0, {steps // 10 - 1} and {steps - 1}: "
-          + ", ".join(f"{float(schedule(count)):.1e}" for count in (0, steps // 10 - 1, steps - 1)))
+    print(f"{learned:,} of {model.count_params():,} numbers are trained, in {steps} steps")
 
 # %% [markdown]
 # A *callback* is an object whose methods `fit` calls on its way: after a batch, after an epoch. `Progress` draws the course's
