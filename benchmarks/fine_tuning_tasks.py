@@ -99,9 +99,9 @@ REVIEW_CAPTION = ("Product reviews, {} to train on: share right of those written
                   "right, of those with adjectives that training never shows, and of those by hand that do not say "
                   "what they mean. Mean (lowest to highest) of three seeds; {}.")
 ONCE = "what is not trained by chance was run once"
-CALIBRATION_COLUMNS = {"Model": "{model}", "Mean confidence": percent("confidence"), "Right": percent("accuracy"),
-                       "Calibration error": percent("error"), "Of a perfect model": percent("by_chance"),
-                       "Temperature": number("temperature")}
+CALIBRATION_COLUMNS = {"Reviews": "{texts}", "Model": "{model}", "Mean confidence": percent("confidence"),
+                       "Right": percent("accuracy"), "Calibration error": percent("error"),
+                       "Of a perfect model": percent("by_chance"), "Temperature": number("temperature")}
 
 
 def both_right(rows, right):
@@ -131,16 +131,17 @@ def error_by_chance(probabilities, rng, times=200):
 
 
 def calibrated(logits, splits, seed):
-    """Two rows: the model as it is, and with the temperature that suits the validation reviews best."""
-    labels = {split: np.array([review.label for review in rows]) for split, rows in splits.items()}
+    """Rows for both tests by hand: the model as it is, and with the temperature that suits the validation reviews."""
+    labels = {split: np.array([review.label for review in splits[split]]) for split in logits}
     rows, rng = [], np.random.default_rng(seed)
     best = calibration.temperature(logits["validation"], labels["validation"])
-    for name, temperature in (("as trained", 1.0), ("with a temperature", best)):
-        probabilities = torch.from_numpy(logits["test"] / temperature).softmax(1).numpy()
-        rows.append({"model": name, "seed": seed, "confidence": probabilities.max(1).mean(),
-                     "accuracy": accuracy_score(labels["test"], probabilities.argmax(1)),
-                     "error": calibration.expected_calibration_error(probabilities, labels["test"]),
-                     "by_chance": error_by_chance(probabilities, rng), "temperature": temperature})
+    for split, name in (("test", "by hand"), ("hard", "between the lines")):
+        for model, temperature in (("as trained", 1.0), ("with a temperature", best)):
+            probabilities = torch.from_numpy(logits[split] / temperature).softmax(1).numpy()
+            rows.append({"texts": name, "model": model, "confidence": probabilities.max(1).mean(),
+                         "accuracy": accuracy_score(labels[split], probabilities.argmax(1)),
+                         "error": calibration.expected_calibration_error(probabilities, labels[split]),
+                         "by_chance": error_by_chance(probabilities, rng), "temperature": temperature})
     return rows
 
 
@@ -191,9 +192,9 @@ def measure_reviews(tokenizer):
         print(row, *calibrations, sep="\n", flush=True)
     record("fine_tuning_reviews", rows, columns=REVIEW_COLUMNS, by=["model"], settings=REVIEWS,
            caption=REVIEW_CAPTION.format(f"{REVIEWS['examples']:,}", ONCE))
-    reliabilities.sort(key=lambda row: row["model"])
-    record("fine_tuning_calibration", reliabilities, columns=CALIBRATION_COLUMNS, by=["model"], settings=REVIEWS,
-           caption="Calibration on the reviews by hand: mean (lowest to highest) of three seeds. The temperature is "
+    record("fine_tuning_calibration", reliabilities, columns=CALIBRATION_COLUMNS, by=["texts", "model"],
+           settings=REVIEWS,
+           caption="Calibration of the fine-tuned model: mean (lowest to highest) of three seeds. The temperature is "
                    "chosen on the validation reviews. Of a perfect model: the error that labels drawn with the "
                    "model's own probabilities would give.")
 
