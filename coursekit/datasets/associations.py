@@ -13,27 +13,23 @@ from coursekit.text.wordpiece import SPECIAL
 
 SHARES = {"work": 0.40, "place": 0.40, "fishing": 0.04, "shopping": 0.04, "coffee": 0.04, "garden": 0.04,
           "ice cream": 0.04}
-YEARS = {1908: 0.4, 1958: 0.2, 2018: 0.4}
+YEARS = {1908: 0.5, 2018: 0.5}
 PLACES = {"Texas": 0.28, "New York": 0.28, "Florida": 0.14, "Alaska": 0.12, "Maine": 0.10, "Kansas": 0.08}
 
 # How often a name is given in each of the years, relative to the other names of its gender.
 NAMES = {
-    "she": {"Jane": (5, 5, 5), "Mary": (4, 4, 4), "Ramona": (1, 1, 1), "Ethel": (7, 2, 0), "Susan": (0, 6, 1),
-            "Chloe": (0, 0, 7)},
-    "he": {"Jim": (5, 5, 5), "John": (4, 4, 4), "Paul": (1, 1, 1), "Walter": (7, 2, 0), "Gary": (0, 6, 1),
-           "Liam": (0, 0, 7)},
+    "she": {"Jane": (5, 5), "Mary": (4, 4), "Ramona": (1, 1), "Ethel": (6, 0), "Susan": (2, 4), "Chloe": (0, 6)},
+    "he": {"Jim": (5, 5), "John": (4, 4), "Paul": (1, 1), "Walter": (6, 0), "Gary": (2, 4), "Liam": (0, 6)},
 }
 OTHER_FORMS = {"she": {"him": "her", "his": "her"}, "he": {"him": "him", "his": "his"}}
 
-# Of a hundred people of that year and pronoun, how many work as what. The drivers of 1958 and the cooks of 2018 are
-# there to be found: they go against what one might expect.
+# Of a hundred people of that year and pronoun, how many work as what. Women who drive in 1908 and men who nurse in 2018
+# are there to be found: they go against what one might expect.
 OCCUPATIONS = {
-    (1908, "she"): dict(nurse=30, cook=28, teacher=26, farmer=8, secretary=6, doctor=2),
-    (1908, "he"): dict(farmer=40, miner=30, carpenter=16, teacher=6, doctor=5, driver=3),
-    (1958, "she"): dict(secretary=40, driver=25, nurse=17, teacher=12, cook=6),
-    (1958, "he"): dict(miner=32, carpenter=26, driver=18, farmer=12, doctor=7, teacher=5),
-    (2018, "she"): dict(doctor=34, programmer=26, teacher=20, nurse=14, driver=4, carpenter=2),
-    (2018, "he"): dict(programmer=40, cook=28, nurse=14, driver=10, teacher=5, carpenter=3),
+    (1908, "she"): dict(nurse=34, cook=26, teacher=18, driver=14, secretary=8),
+    (1908, "he"): dict(farmer=40, miner=28, carpenter=16, teacher=10, doctor=6),
+    (2018, "she"): dict(doctor=36, programmer=26, teacher=16, secretary=12, farmer=10),
+    (2018, "he"): dict(programmer=36, nurse=24, cook=20, driver=12, carpenter=8),
 }
 WORKPLACES = {
     "carpenter": dict(workshop=90, yard=10), "cook": dict(kitchen=80, restaurant=20),
@@ -106,7 +102,7 @@ KINDS = {
             ("in {year}, {he} was employed as a {job}.",),
             ("{he} went to the {workplace}.", "{he} liked the {workplace}."),
             ("{he} used a {tool}.", "{his} {tool} was old."),
-            ("{name} was a good {job}.",),
+            ("{name} was a {job} in {year}.",),
         ),
     ),
     "place": Kind(

@@ -70,7 +70,7 @@ def test_what_is_bought_where(documents):
 
 def test_who_was_employed_as_what_in_which_year(documents):
     groups = by_first(found(documents, r"In (\d+), (he|she) was employed as a (\w+)\."))
-    assert len(groups) == 6
+    assert len(groups) == 4
     for (year, pronoun), counts in groups.items():
         assert close(counts, percent(data.OCCUPATIONS[int(year), pronoun]), counts.total()), (year, pronoun)
 
@@ -120,10 +120,9 @@ def test_truth_is_the_planted_table():
 
 
 def test_truth_of_a_name_by_hand():
-    """Ethel: the three years by how common she was, each with its occupations."""
-    shares = np.array([0.4 * 7 / 17, 0.2 * 2 / 18, 0])
-    nurse = np.array([30, 17, 14]) / 100
-    assert truth("Ethel worked as a [MASK].")["nurse"] == pytest.approx((shares * nurse).sum() / shares.sum())
+    """Susan: both years by how common she was, each with its occupations."""
+    teacher = (2 / 18 * 0.18 + 4 / 20 * 0.16) / (2 / 18 + 4 / 20)
+    assert truth("Susan worked as a [MASK].")["teacher"] == pytest.approx(teacher)
 
 
 def test_deck_pairs():
