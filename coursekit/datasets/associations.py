@@ -11,7 +11,7 @@ from coursekit.shapes import expect_at_least, expect_choice
 from coursekit.text.vocabulary import Vocabulary
 from coursekit.text.wordpiece import SPECIAL
 
-SHARES = {"work": 0.40, "place": 0.40, "fishing": 0.04, "shopping": 0.04, "coffee": 0.04, "garden": 0.04,
+SHARES = {"work": 0.45, "place": 0.35, "fishing": 0.04, "shopping": 0.04, "coffee": 0.04, "garden": 0.04,
           "ice cream": 0.04}
 YEARS = {1908: 0.5, 2018: 0.5}
 PLACES = {"Texas": 0.28, "New York": 0.28, "Florida": 0.14, "Alaska": 0.12, "Maine": 0.10, "Kansas": 0.08}
@@ -23,13 +23,13 @@ NAMES = {
 }
 OTHER_FORMS = {"she": {"him": "her", "his": "her"}, "he": {"him": "him", "his": "his"}}
 
-# Of a hundred people of that year and pronoun, how many work as what. Women who drive in 1908 and men who nurse in 2018
+# Of a hundred people of that year and pronoun, how many work as what. Women who drive in 1908 and men who cook in 2018
 # are there to be found: they go against what one might expect.
 OCCUPATIONS = {
-    (1908, "she"): dict(nurse=34, cook=26, teacher=18, driver=14, secretary=8),
-    (1908, "he"): dict(farmer=40, miner=28, carpenter=16, teacher=10, doctor=6),
-    (2018, "she"): dict(doctor=36, programmer=26, teacher=16, secretary=12, farmer=10),
-    (2018, "he"): dict(programmer=36, nurse=24, cook=20, driver=12, carpenter=8),
+    (1908, "she"): dict(nurse=36, cook=26, teacher=20, secretary=10, driver=8),
+    (1908, "he"): dict(farmer=40, miner=28, carpenter=18, driver=8, teacher=6),
+    (2018, "she"): dict(doctor=34, programmer=20, teacher=20, secretary=16, nurse=10),
+    (2018, "he"): dict(programmer=34, driver=22, cook=18, carpenter=14, doctor=12),
 }
 WORKPLACES = {
     "carpenter": dict(workshop=90, yard=10), "cook": dict(kitchen=80, restaurant=20),

@@ -87,7 +87,7 @@ def test_names_by_year(documents):
 
 def test_places_are_as_frequent_as_planted(documents):
     counts = Counter(place for place, _ in found([document[:1] for document in documents], r"(.+) (?:is|has) (\w+)\."))
-    assert close(counts, data.PLACES, counts.total()) and 7700 < counts.total() < 8300
+    assert close(counts, data.PLACES, counts.total()) and 6700 < counts.total() < 7300
 
 
 def test_facts_hold_throughout_a_document(documents):
@@ -121,8 +121,8 @@ def test_truth_is_the_planted_table():
 
 def test_truth_of_a_name_by_hand():
     """Susan: both years by how common she was, each with its occupations."""
-    teacher = (2 / 18 * 0.18 + 4 / 20 * 0.16) / (2 / 18 + 4 / 20)
-    assert truth("Susan worked as a [MASK].")["teacher"] == pytest.approx(teacher)
+    nurse = (2 / 18 * 0.36 + 4 / 20 * 0.10) / (2 / 18 + 4 / 20)
+    assert truth("Susan worked as a [MASK].")["nurse"] == pytest.approx(nurse)
 
 
 def test_deck_pairs():
