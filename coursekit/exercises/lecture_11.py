@@ -78,6 +78,32 @@ def positions_start_again(ids, segment_ids, tokens, positions, segments, gamma, 
 
 
 @task.misconception
+def no_positions(ids, segment_ids, tokens, positions, segments, gamma, beta, epsilon):
+    """You add no positions. Attention does not see order: without them a sentence is a bag of words."""
+    return embeddings(ids, segment_ids, tokens, 0 * positions, segments, gamma, beta, epsilon)
+
+
+@task.misconception
+def positions_by_id(ids, segment_ids, tokens, positions, segments, gamma, beta, epsilon):
+    """You choose the row of the positions by the token's id. Its place in the input chooses it: 0, 1, 2, …"""
+    x = tokens[ids] + positions[ids] + segments[segment_ids]
+    return reference.layer_norm(x, gamma, beta, epsilon)
+
+
+@task.misconception
+def scaled_tokens(ids, segment_ids, tokens, positions, segments, gamma, beta, epsilon):
+    """You multiply the tokens' rows by the root of their units, as the Transformer of 2017 does. BERT does not."""
+    return embeddings(ids, segment_ids, tokens * np.sqrt(tokens.shape[1]), positions, segments, gamma, beta, epsilon)
+
+
+@task.misconception
+def each_normalised(ids, segment_ids, tokens, positions, segments, gamma, beta, epsilon):
+    """You normalise each of the three rows and add afterwards. There is one norm, and it is of the sum."""
+    rows = tokens[ids], np.broadcast_to(positions[:ids.shape[1]], tokens[ids].shape), segments[segment_ids]
+    return sum(reference.layer_norm(row, gamma, beta, epsilon) for row in rows)
+
+
+@task.misconception
 def norm_before_the_sum(ids, segment_ids, tokens, positions, segments, gamma, beta, epsilon):
     """You normalise the tokens' rows and add the others afterwards. The norm is of the sum."""
     return reference.layer_norm(tokens[ids], gamma, beta, epsilon) + positions[:ids.shape[1]] + segments[segment_ids]
@@ -100,6 +126,22 @@ def norm_over_the_length(ids, segment_ids, tokens, positions, segments, gamma, b
     """Your norm takes its mean and variance over the tokens. Each token is normalised by itself, over its units."""
     x = summed(ids, segment_ids, tokens, positions, segments)
     return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + epsilon) * gamma + beta
+
+
+@task.misconception
+def divided_by_one_less(ids, segment_ids, tokens, positions, segments, gamma, beta, epsilon):
+    """Your variance divides by the number of units less one (torch.var does so unless told otherwise). A layer norm
+    divides by their number."""
+    x = summed(ids, segment_ids, tokens, positions, segments)
+    variance = x.var(axis=-1, keepdims=True, ddof=1)
+    return (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(variance + epsilon) * gamma + beta
+
+
+@task.misconception
+def no_root(ids, segment_ids, tokens, positions, segments, gamma, beta, epsilon):
+    """You divide by the variance. A layer norm divides by its square root."""
+    x = summed(ids, segment_ids, tokens, positions, segments)
+    return (x - x.mean(-1, keepdims=True)) / (x.var(-1, keepdims=True) + epsilon) * gamma + beta
 
 
 @task.misconception
@@ -217,6 +259,18 @@ def without_cls(states, offsets, start, end):
 
 
 @task.misconception
+def mean_of_the_text(states, offsets, start, end):
+    """You average all tokens of the text. Asked for are the pieces of the one word between `start` and `end`."""
+    return states[1:-1].mean(axis=0)
+
+
+@task.misconception
+def largest_of_each_unit(states, offsets, start, end):
+    """You take the largest value of each unit. Asked for is the mean of the pieces."""
+    return states[pieces(offsets, start, end)].max(axis=0)
+
+
+@task.misconception
 def weighted_by_letters(states, offsets, start, end):
     """Your mean gives a piece more weight the more letters it has. Asked for is the plain mean of the pieces."""
     at = pieces(offsets, start, end)
@@ -254,6 +308,12 @@ def tie_lost():
 def tie_won():
     """You count the tie, 0.6 and 0.6, as won. It counts half."""
     return 6 / 8
+
+
+@task.misconception
+def tie_left_out():
+    """You leave the tie out of the count altogether. It is one of the 8 comparisons, and counts half."""
+    return 5 / 7
 
 
 @task.misconception
@@ -368,6 +428,19 @@ def straight_distance(vectors, senses):
 def farthest(vectors, senses):
     """You take the smallest cosine, the most different sentence. The nearest has the largest."""
     return chosen_share(-all_cosines(vectors), senses)
+
+
+@task.misconception
+def second_in_rising_order(vectors, senses):
+    """You sort from the smallest cosine up and take the second. argsort puts the largest last: the sentence itself is
+    [:, -1], the nearest other one [:, -2]."""
+    return (senses[np.argsort(all_cosines(vectors), axis=1)[:, 1]] == senses).mean()
+
+
+@task.misconception
+def share_of_the_other_sense(vectors, senses):
+    """That is the share whose nearest sentence has the other sense: 1 minus what is asked for."""
+    return 1 - nearest_sense(vectors, senses)
 
 
 @task.misconception
@@ -504,6 +577,21 @@ def head_counted_from_one(x_query, x_key, W_query, b_query, W_key, b_key, head, 
 
 
 @task.misconception
+def products_of_all_heads(x_query, x_key, W_query, b_query, W_key, b_key, head, n_heads):
+    """You return the products of all heads. Asked for are the d_head products of the one head."""
+    return all_units(x_query, x_key, W_query, b_query, W_key, b_key) / np.sqrt(len(W_query) // n_heads)
+
+
+@task.misconception
+def not_projected(x_query, x_key, W_query, b_query, W_key, b_key, head, n_heads):
+    """You multiply the tokens' own vectors. A head compares their query and key: each vector goes through its matrix
+    and bias first."""
+    d_head = len(W_query) // n_heads
+    units = slice(head * d_head, (head + 1) * d_head)
+    return x_query[units] * x_key[units] / np.sqrt(d_head)
+
+
+@task.misconception
 def softmax_of_the_products(x_query, x_key, W_query, b_query, W_key, b_key, head, n_heads):
     """You put the products through a softmax. Softmax compares the scores of several tokens; these are the parts of one
     score, and must add up to it."""
@@ -593,6 +681,25 @@ def silenced_score(scores, values, place):
     """You silence by multiplying the score by 0. The scores stay as they are; it is the value that becomes zero."""
     kept = np.arange(scores.shape[1]) != place
     return hide_or_silence(scores, values, place)[0], reference.softmax(scores * kept) @ values
+
+
+@task.misconception
+def scaled_again(scores, values, place):
+    """You divide the scores by a root first. They come as they go into the softmax: already scaled."""
+    return hide_or_silence(scores / np.sqrt(values.shape[1]), values, place)
+
+
+@task.misconception
+def nothing_silenced(scores, values, place):
+    """Your silenced context is the plain one: the value of the token still counts. Make its row of the values zero."""
+    return hide_or_silence(scores, values, place)[0], reference.softmax(scores) @ values
+
+
+@task.misconception
+def no_softmax(scores, values, place):
+    """You multiply the values by the scores themselves. The weights are the softmax of the scores."""
+    kept = np.arange(scores.shape[1]) != place
+    return scores * kept @ values, scores * kept @ values
 
 
 @task.misconception
