@@ -9,6 +9,7 @@ import torch.nn.functional as F
 import transformers
 
 from coursekit import torch as ct
+from coursekit.datasets import associations, data_folder
 from coursekit.text import Vocabulary, WordPiece
 from coursekit.text.wordpiece import SPECIAL
 from coursekit.torch.pretraining import mask_tokens, next_sentence_pairs, pretraining_examples, pretraining_loss
@@ -190,3 +191,36 @@ def test_nothing_but_masked_places_has_a_gradient():
 def test_wrong_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# ----------------------------------------------------------------------------------------------------- the kept model
+
+FOLDER = data_folder() / "pretrained_small"
+
+
+def probabilities(model, text):
+    tokenizer = WordPiece.load(FOLDER / "vocab.txt")
+    batch = tokenizer.encode_batch([text])
+    ids, segment_ids = torch.from_numpy(batch.ids), torch.from_numpy(batch.segment_ids)
+    with torch.no_grad():
+        p = model(ids, None, segment_ids, ids == MASK)[0][0].softmax(-1)
+    return dict(zip(tokenizer.vocabulary.tokens, p.tolist()))
+
+
+@pytest.mark.parametrize("text", ["In Texas, they like to buy [MASK].", "In New York, they like to buy [MASK].",
+                                  "In 1908, she was employed as a [MASK].", "In 2018, he was employed as a [MASK]."])
+def test_kept_model_knows_what_was_planted(text):
+    found, planted = probabilities(ct.BertForPreTraining.from_pretrained(FOLDER), text), associations.truth(text)
+    assert sum((p * math.log(p / found[word]) for word, p in planted.items())) < 0.3  # 0.8 to 1.6 without the place
+    assert sum(found[word] for word in planted) > 0.8
+
+
+def test_kept_model_is_small_and_read_by_transformers():
+    assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 2_000_000
+    assert WordPiece.load(FOLDER / "vocab.txt").vocabulary.tokens == associations.vocabulary().tokens
+    theirs, ours = transformers.BertForPreTraining.from_pretrained(FOLDER), ct.BertForPreTraining.from_pretrained(FOLDER)
+    ids = torch.tensor([[CLS, 20, 31, 42, SEP, 53, 64, SEP]])
+    with torch.no_grad():
+        expected, (token_logits, next_logits) = theirs.eval()(ids), ours(ids)
+    assert torch.allclose(token_logits, expected.prediction_logits, atol=1e-4)
+    assert torch.allclose(next_logits, expected.seq_relationship_logits, atol=1e-4)
