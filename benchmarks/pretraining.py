@@ -39,8 +39,8 @@ NUMBER = "{{{0}:.2f}} ({{{0}_low:.2f}} to {{{0}_high:.2f}})"
 COLUMNS = {"Prediction": "{model}", "Masked words right": PERCENT.format("masked"),
            "Those that nobody can be sure of": PERCENT.format("unsure"), "KL to the truth": NUMBER.format("kl"),
            "Next sentences right": PERCENT.format("next"), "Seconds of one core": "{seconds:.0f}"}
-CAPTION = ("1,500 test pairs, 15 % of their words replaced with [MASK]: mean (lowest to highest) of three seeds. Nobody "
-           "can be sure where even the best prediction has a probability below 0.9. KL: mean divergence of the "
+CAPTION = ("1,500 test pairs, 15 % of their words replaced with [MASK]: mean (lowest to highest) of three seeds. "
+           "Nobody can be sure where even the best prediction has a probability below 0.9. KL: mean divergence of the "
            "predicted from the planted distribution, in nats. Next sentences are asked without masks.")
 
 

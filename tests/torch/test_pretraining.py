@@ -218,7 +218,8 @@ def test_kept_model_knows_what_was_planted(text):
 def test_kept_model_is_small_and_read_by_transformers():
     assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 2_000_000
     assert WordPiece.load(FOLDER / "vocab.txt").vocabulary.tokens == associations.vocabulary().tokens
-    theirs, ours = transformers.BertForPreTraining.from_pretrained(FOLDER), ct.BertForPreTraining.from_pretrained(FOLDER)
+    theirs = transformers.BertForPreTraining.from_pretrained(FOLDER)
+    ours = ct.BertForPreTraining.from_pretrained(FOLDER)
     ids = torch.tensor([[CLS, 20, 31, 42, SEP, 53, 64, SEP]])
     with torch.no_grad():
         expected, (token_logits, next_logits) = theirs.eval()(ids), ours(ids)
