@@ -3,10 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import torch
 
+from coursekit import keras as ck
+from coursekit import torch as ct
+from coursekit import weights
 from coursekit.keras import Batches, LinearDecay, Progress, Reached
 from coursekit.keras import training
 from coursekit.torch import linear_decay
+from coursekit.torch.training import adamw
 
 
 class Loss(keras.callbacks.Callback):
@@ -118,3 +123,35 @@ def test_the_rate_is_that_of_torch():
     assert again.get_config() == rate.get_config()
     with pytest.raises(ValueError, match="steps is 4, expected a whole number of at least 5"):
         LinearDecay(1.0, 5, 4)
+
+
+def test_the_recipe_of_fine_tuning_is_that_of_torch():
+    """The same weights and batches, no dropout: AdamW, what does not decay, clipping and the warm-up are alike."""
+    config, random, steps = ck.BertConfig(50, 24, 2, 3, 40, 11, dropout=0.0), np.random.default_rng(0), 8
+    torch.manual_seed(0)
+    twin = ct.BertForSequenceClassification(config, n_classes=5).double()
+    made = ck.BertForSequenceClassification(config, n_classes=5, dtype="float64")
+    weights.copy(twin, made)
+    for name in ("token_embedding", "segment_embedding"):  # Keras clips by the norm of rows, not of their sums
+        getattr(twin.bert, name).weight.requires_grad_(False)
+        getattr(made.bert, name).trainable = False
+    # Keras adds epsilon before Adam's bias correction, PyTorch after it: a tiny one makes them alike.
+    optimizer = keras.optimizers.AdamW(LinearDecay(3e-3, 3, steps), weight_decay=3.0, global_clipnorm=0.2,
+                                       epsilon=1e-13)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    made.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    their_optimizer, rate = adamw(twin, 1.0, 3.0), linear_decay(3e-3, 3, steps)
+    losses = []
+    for step in range(1, steps + 1):
+        ids, labels = random.integers(50, size=(16, 9)), random.integers(5, size=16)
+        mask = np.arange(9) < random.integers(1, 10, (16, 1))
+        for group in their_optimizer.param_groups:
+            group["lr"], group["eps"] = rate(step), 1e-13
+        their_optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(twin(torch.tensor(ids), torch.tensor(mask)), torch.tensor(labels))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(twin.parameters(), 0.2)
+        their_optimizer.step()
+        losses.append((made.train_on_batch({"ids": ids, "mask": mask}, labels), loss.item()))
+    np.testing.assert_allclose(*zip(*losses), atol=1e-6, rtol=0)
+    assert np.ptp(losses) > 0.01
