@@ -39,7 +39,8 @@ QUESTIONS = {  # templates of the corpus, what is put into them, and the words t
     "name → occupation": (("{} worked as a [MASK].",), [(name,) for name in TWELVE], JOBS),
 }
 PARTNER = dict(zip(NAMES["she"], NAMES["he"])) | dict(zip(NAMES["he"], NAMES["she"]))
-OTHER = {"she": "he", "he": "she", "his": "her", "her": "his"} | {a.lower(): b.lower() for a, b in PARTNER.items()}
+OTHER = {"she": "he", "he": "she", "his": "her", "her": "his"}
+OTHER |= {name.lower(): other.lower() for name, other in PARTNER.items()}
 
 AGREEMENT = {"Question": "{question}", "Predicted by": "{by}", "KL, nats": "{kl:.3f}", "best seed": "{kl_low:.3f}",
              "worst seed": "{kl_high:.3f}", "Pairs in the right order": "{order:.0%}", "Slope": "{slope:.2f}",

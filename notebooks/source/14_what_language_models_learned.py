@@ -62,8 +62,8 @@ import torch
 from coursekit import plots, pretrained, results
 from coursekit import torch as ct
 from coursekit.datasets import data_folder
-from coursekit.datasets.associations import (GRAMMAR, NAMES, OCCUPATIONS, PLACES, PURCHASES, YEARS, associations,
-                                             truth)
+from coursekit.datasets.associations import (GRAMMAR, NAMES, OCCUPATIONS, PLACES, PURCHASES, YEARS,
+                                             associations, truth)
 from coursekit.text import WordPiece
 from coursekit.torch.pretraining import pretraining_examples, pretraining_loss
 from coursekit.torch.probing import FillMask
@@ -143,7 +143,8 @@ print(f"{kl(np.array([0.8, 0.2]), np.array([0.5, 0.5])):.3f}")
 GOODS = sorted({good for table in PURCHASES.values() for good in table})
 BUY = ("In {}, they like to buy [MASK].", "Shops in {} sell [MASK].")
 planted = np.array([[PURCHASES[place].get(good, 0) / 100 for good in GOODS] for place in PLACES])
-learned = np.exp([fill.log_probabilities([template.format(place) for place in PLACES], GOODS) for template in BUY])
+learned = np.exp([fill.log_probabilities([template.format(place) for place in PLACES], GOODS)
+                  for template in BUY])
 print("learned (templates, places, goods):", learned.shape)
 
 # %%
@@ -185,10 +186,11 @@ rows, _ = results.load("associations")
 summary = {(row["question"], row["by"]): row for row in results.over_seeds(rows, ["question", "by"])}
 for question in dict.fromkeys(row["question"] for row in rows):
     ours, counts, none = (summary[question, by] for by in ("our BERT", "counts", "no context"))
-    print(f"{question}: {1 - ours['kl'] / none['kl']:.0%} of the way from no context to the truth, "
-          f"slopes {ours['slope_low']:.2f} to {ours['slope_high']:.2f}; "
+    print(f"{question}: {1 - ours['kl'] / none['kl']:.0%} of the way from no context to the truth")
+    print(f"   slopes {ours['slope_low']:.2f} to {ours['slope_high']:.2f}; "
           f"counting is nearer: {counts['kl'] < ours['kl_low']}")
-print("this model, place → purchase: KL below 0.1:", np.mean([kl(planted, found).mean() for found in learned]) < 0.1)
+print("this model, place → purchase: KL below 0.1:",
+      np.mean([kl(planted, found).mean() for found in learned]) < 0.1)
 
 # %% [markdown]
 # Most of the way, and in nearly the right order. For places the slopes lie on both sides of 1; for year and pronoun
@@ -234,7 +236,8 @@ likelihoods(fill, TEXAS, NEW_YORK, sorted({*PURCHASES["Texas"], *PURCHASES["New 
 # %%
 vocabulary = fill.tokenizer.vocabulary
 a, b = fill.log_probabilities([TEXAS, NEW_YORK])
-for name, order in (("by the difference of p", np.argsort(np.exp(b) - np.exp(a))), ("by the ratio", np.argsort(b - a))):
+for name, order in (("by the difference of p", np.argsort(np.exp(b) - np.exp(a))),
+                    ("by the ratio", np.argsort(b - a))):
     print(f"{name}:")
     for id in order[:8]:
         word, (p, q) = vocabulary.token(id), np.exp([a[id], b[id]])
@@ -274,7 +277,7 @@ print("learned with the same sign:",
 # %%
 # NBVAL_CHECK_OUTPUT
 there = truth("[MASK] worked as a driver.")
-before = GRAMMAR.masked("[MASK] worked as a [MASK].")[0]      # at the first gap, the occupation being masked too
+before = GRAMMAR.masked("[MASK] worked as a [MASK].")[0]  # at the first gap, the occupation masked too
 for name in ("jim", "gary"):
     print(f"{name}: p(name | driver) = {there[name]:.3f}, prior p(name) = {before[name]:.3f}, "
           f"ln of their ratio {np.log(there[name] / before[name]):+.2f}, "
@@ -297,8 +300,10 @@ def with_prior_off(fill, template, target, attribute):
 
 
 rows = []
-for first, second, job in (("Jim", "Gary", "driver"), ("Jane", "Ramona", "nurse"), ("Jane", "Chloe", "doctor")):
-    (a, a_off), (b, b_off) = (with_prior_off(fill, "{} worked as a {}.", name, job) for name in (first, second))
+for first, second, job in (("Jim", "Gary", "driver"), ("Jane", "Ramona", "nurse"),
+                           ("Jane", "Chloe", "doctor")):
+    (a, a_off), (b, b_off) = (with_prior_off(fill, "{} worked as a {}.", name, job)
+                              for name in (first, second))
     there = truth(f"[MASK] worked as a {job}.")
     a_true, b_true = (there[name.lower()] / before[name.lower()] for name in (first, second))
     rows.append({"pair": f"{first} − {second}", "job": job, "raw": a - b, "corrected": a_off - b_off,
@@ -309,9 +314,8 @@ results.table(rows, {"Names": "{pair}", "Occupation": "{job}", "ln p, difference
 
 # %%
 # NBVAL_CHECK_OUTPUT
-by_pair = {row["pair"]: row for row in rows}
-print("Jim − Gary: the sign turns:", bool(by_pair["Jim − Gary"]["raw"] > 0 > by_pair["Jim − Gary"]["corrected"]))
-jane = by_pair["Jane − Ramona"]
+jim, jane, _ = rows
+print("Jim − Gary: the sign turns:", bool(jim["raw"] > 0 > jim["corrected"]))
 print("Jane − Ramona: raw above 1, corrected at most 0.3 in size:",
       bool(jane["raw"] > 1 and abs(jane["corrected"]) < 0.3))
 
@@ -414,8 +418,9 @@ one, two = (GRAMMAR.masked(f"In {gap}, they like to buy tickets.") for gap in ("
 print("one gap: ", {word: round(p, 2) for word, p in one[0].items()})
 print("two gaps:", [{word: round(p, 2) for word, p in gap.items()} for gap in two])
 sentence = "In [MASK] [MASK], they like to buy tickets."
-print("our model, two gaps: new above 0.9:", fill.log_probabilities([sentence], ["new"])[0, 0] > np.log(0.9),
-      " york above 0.9:", fill.log_probabilities([sentence], ["york"], gap=1)[0, 0] > np.log(0.9))
+new = fill.log_probabilities([sentence], ["new"], gap=0)[0, 0]
+york = fill.log_probabilities([sentence], ["york"], gap=1)[0, 0]
+print("our model, two gaps: both above 0.9:", min(new, york) > np.log(0.9))
 
 # %% [markdown]
 # The *number* of gaps has told the answer. With one gap New York is impossible, with two it is certain. So the
@@ -450,9 +455,10 @@ coursekit.check("14.pseudo_log_likelihood")
 # twelve: the two of the grammar, and ten that the model has never read, all of them made of words that it knows.
 
 # %%
-NEW = ("In {}, visitors like to buy [MASK].", "In {}, children like to buy [MASK].", "In {}, they like to sell [MASK].",
-       "Shops of {} sell [MASK].", "Children in {} like [MASK].", "In {}, they buy [MASK].", "In {}, they sell [MASK].",
-       "Shops in {} sell some [MASK].", "The shops in {} sell [MASK].", "They like to buy [MASK] in {}.")
+NEW = ("In {}, visitors like to buy [MASK].", "In {}, children like to buy [MASK].",
+       "In {}, they like to sell [MASK].", "Shops of {} sell [MASK].", "Children in {} like [MASK].",
+       "In {}, they buy [MASK].", "In {}, they sell [MASK].", "Shops in {} sell some [MASK].",
+       "The shops in {} sell [MASK].", "They like to buy [MASK] in {}.")
 TEMPLATES = BUY + NEW
 
 
@@ -479,11 +485,12 @@ print("share of the words that fit:", np.exp(bought).sum(-1).mean(1))
 
 # %%
 columns = [GOODS.index(good) for good in both]
-texas_new_york = among(bought)[:, :2][:, :, columns]            # (templates, 2, goods): Texas and New York come first
-differences = texas_new_york[:, 0] - texas_new_york[:, 1]       # (templates, goods)
-figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+texas, new_york = (among(bought)[:, list(PLACES).index(place)][:, columns]
+                   for place in ("Texas", "New York"))
+differences = texas - new_york                                  # (templates, goods)
 groups = {"in the grammar": (slice(0, 2), -0.15, "o"), "new, numbers 3 to 7": (slice(2, 7), 0.0, "s"),
           "new, numbers 8 to 12": (slice(7, 12), 0.15, "^")}
+figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 for number, (name, (rows, offset, marker)) in enumerate(groups.items()):
     for column in range(len(both)):
         found = differences[rows, column]
@@ -496,14 +503,14 @@ axes.axhline(0, color="grey", linewidth=1)
 axes.set_xticks(range(len(both)), both)
 axes.set(ylabel="ln p(Texas) − ln p(New York)", title="One difference, twelve wordings")
 axes.legend(fontsize=8)
-plots.show(figure, "For each of four things that are bought in both places, dots for twelve templates and a black line "
-                   "at the planted value. The two of the grammar and the first five new ones lie close together; the "
-                   "last five lie nearer to zero, for tickets on its other side.")
+plots.show(figure, "For each of four things that are bought in both places, dots for twelve templates and a "
+                   "black line at the planted value. The two of the grammar and the first five new ones lie "
+                   "close together; the last five lie nearer to zero, for tickets on its other side.")
 
 # %%
 # NBVAL_CHECK_OUTPUT
 print("templates with the planted sign:",
-      {good: int((np.sign(differences[:, i]) == np.sign(planted_ratio[good])).sum()) for i, good in enumerate(both)})
+      {good: int((differences[:, i] * planted_ratio[good] > 0).sum()) for i, good in enumerate(both)})
 for name, (rows, *_) in groups.items():
     print(f"{name:21} KL of all six places {kl(planted, np.exp(among(bought[rows]))).mean():.1f}")
 
@@ -522,7 +529,7 @@ def on_the_place(template):
     return weights[0][0, :, hole, place].numpy(), place, hole
 
 
-head = sum(on_the_place(template)[0] for template in BUY).argmax()      # the one that does so in the grammar
+head = sum(on_the_place(template)[0] for template in BUY).argmax()  # the one that does so in the grammar
 looks = [on_the_place(template) for template in TEMPLATES]
 for template, (weights, place, hole) in zip(TEMPLATES, looks):
     print(f"{template:38} place {place}, gap {hole}: weight of this head on the place {weights[head]:.2f}")
@@ -577,11 +584,12 @@ def interval(differences, draws=1000, seed=0):
 rows = []
 for name, chosen in (("all twelve", slice(0, 12)), ("the first seven", slice(0, 7))):
     low, high = interval(differences[chosen])
-    rows += [{"name": name, "good": good, "planted": planted_ratio[good], "mean": differences[chosen, i].mean(),
-              "low": low[i], "high": high[i]} for i, good in enumerate(both)]
-results.table(rows, {"Templates": "{name}", "Word": "{good}", "Planted": "{planted:+.2f}", "Mean": "{mean:+.2f}",
-                     "95 % interval": "{low:+.2f} to {high:+.2f}"},
-              "ln p(word | Texas) − ln p(word | New York) among the words that fit, with bootstrap intervals.")
+    rows += [{"name": name, "good": good, "planted": planted_ratio[good],
+              "mean": differences[chosen, i].mean(), "low": low[i], "high": high[i]}
+             for i, good in enumerate(both)]
+results.table(rows, {"Templates": "{name}", "Word": "{good}", "Planted": "{planted:+.2f}",
+                     "Mean": "{mean:+.2f}", "95 % interval": "{low:+.2f} to {high:+.2f}"},
+              "ln p(word | Texas) − ln p(word | New York) among the words that fit.")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -673,9 +681,10 @@ found = employed(fill)
 labels = [f"{year}, {pronoun}" for year, pronoun in contexts]
 plots.heatmaps({"planted": table.reshape(4, -1).T, "learned": found.reshape(4, -1).T}, JOBS, labels,
                xlabel="sentence", ylabel="occupation", bar="probability", limits=(0, 0.42),
-               alt="Two heatmaps of ten occupations by four sentences, 1908 she, 1908 he, 2018 she, 2018 he, planted "
-                   "and learned. They show the same pattern: nurse and cook for 1908 she, farmer and miner for 1908 "
-                   "he, doctor, programmer and teacher for 2018 she, programmer and driver for 2018 he.")
+               alt="Two heatmaps of ten occupations by four sentences, 1908 she, 1908 he, 2018 she, 2018 he, "
+                   "planted and learned. They show the same pattern: nurse and cook for 1908 she, farmer and "
+                   "miner for 1908 he, doctor, programmer and teacher for 2018 she, programmer and driver for "
+                   "2018 he.")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -683,11 +692,11 @@ for year, pronoun, job in ((1908, "she", "driver"), (2018, "he", "cook")):
     place = contexts.index((year, pronoun)), JOBS.index(job)
     print(f"{job}, {year}, {pronoun}: planted {table.reshape(4, -1)[place]:.2f}, learned more than 0.03:",
           found.reshape(4, -1)[place] > 0.03)
-between_pronouns, learned_between = table[:, 0] - table[:, 1], found[:, 0] - found[:, 1]      # (years, occupations)
+between_pronouns, learned_between = table[:, 0] - table[:, 1], found[:, 0] - found[:, 1]
 clear = np.abs(between_pronouns) >= 0.1
 print(f"she − he within a year, planted at least 0.1: {clear.sum()}; learned with the same sign:",
       (np.sign(learned_between) == np.sign(between_pronouns))[clear].sum())
-between_years, learned_years = table[1] - table[0], found[1] - found[0]                       # (pronouns, occupations)
+between_years, learned_years = table[1] - table[0], found[1] - found[0]
 clear = np.abs(between_years) >= 0.1
 print(f"2018 − 1908 for a pronoun, planted at least 0.1: {clear.sum()}; learned with the same sign:",
       (np.sign(learned_years) == np.sign(between_years))[clear].sum())
@@ -707,8 +716,8 @@ print(f"cook, (she − he) in 2018 minus (she − he) in 1908: planted {change:+
 # %%
 # NBVAL_CHECK_OUTPUT
 never = table == 0
-print(f"planted at 0: {never.sum()} of {never.size}; all of them together learned: more than 0:",
-      bool((found * never).sum() > 0), ", less than a tenth of all:", bool((found * never).sum() < 0.1 * found.sum()))
+share = (found * never).sum() / found.sum()
+print(f"planted at 0: {never.sum()} of {never.size}; learned, as a share of all: between 0 and 0.1:", 0 < share < 0.1)
 
 # %% [markdown]
 # And zeros again. No farmer of 2018 is in the table, and the model has some. In logarithms each of them would be an
@@ -732,9 +741,9 @@ for sentence in ("Jane worked as a [MASK].", "Jane was a good [MASK]."):
 # wordings again, seven of them new, and again only among the words that fit.
 
 # %%
-WORK = ("{} worked as a [MASK].", "{} was a good [MASK].", "{} worked as a good [MASK].", "{} worked as an old [MASK].",
-        "{} worked as a strong [MASK].", "{} still worked as a [MASK].", "{} worked there as a [MASK].",
-        "There {} worked as a [MASK].")
+WORK = ("{} worked as a [MASK].", "{} was a good [MASK].", "{} worked as a good [MASK].",
+        "{} worked as an old [MASK].", "{} worked as a strong [MASK].", "{} still worked as a [MASK].",
+        "{} worked there as a [MASK].", "There {} worked as a [MASK].")
 SHE, HE = list(NAMES["she"]), list(NAMES["he"])
 asked = among(by_template(fill, WORK, SHE + HE, JOBS))          # (templates, names, occupations)
 print("pairs:", ", ".join(f"{she} and {he}" for she, he in zip(SHE, HE)))
@@ -742,7 +751,8 @@ jane_jim = asked[:, SHE.index("Jane")] - asked[:, len(SHE) + HE.index("Jim")]
 low, high = interval(jane_jim)
 for job in ("nurse", "farmer"):
     i = JOBS.index(job)
-    print(f"Jane − Jim, {job}: {jane_jim[:, i].mean():+.2f}, interval over templates {low[i]:+.2f} to {high[i]:+.2f}")
+    print(f"Jane − Jim, {job}: {jane_jim[:, i].mean():+.2f}, "
+          f"interval over templates {low[i]:+.2f} to {high[i]:+.2f}")
 
 # %% [markdown]
 # Those intervals look convincing. Do they deserve it? A **null control** says: measure in the same way where nothing is
@@ -754,12 +764,13 @@ for job in ("nurse", "farmer"):
 
 # %%
 # NBVAL_CHECK_OUTPUT
-ALIKE = [("Jane", "Mary"), ("Jane", "Ramona"), ("Mary", "Ramona"), ("Jim", "John"), ("Jim", "Paul"), ("John", "Paul")]
+ALIKE = [("Jane", "Mary"), ("Jane", "Ramona"), ("Mary", "Ramona"),
+         ("Jim", "John"), ("Jim", "Paul"), ("John", "Paul")]
 for a, b in ALIKE:
     first, second = (truth(f"{name} worked as a [MASK].") for name in (a, b))
     assert all(abs(first[job] - second[job]) < 1e-12 for job in first)
 order = SHE + HE
-null = np.stack([asked[:, order.index(a)] - asked[:, order.index(b)] for a, b in ALIKE])      # (pairs, templates, jobs)
+null = np.stack([asked[:, order.index(a)] - asked[:, order.index(b)] for a, b in ALIKE])
 ends = [interval(differences) for differences in null]
 away = sum(((low > 0) | (high < 0)).sum() for low, high in ends)
 print("60 intervals over templates for a difference that is 0; expected to leave 0 out: 3")
@@ -813,7 +824,7 @@ def against_the_largest(pairs):
 together = against_the_largest(pairs)
 p_she, p_he = (np.array([np.mean([truth(f"{name} worked as a [MASK].").get(job, 0) for name in group])
                          for job in JOBS]) for group in (SHE, HE))
-noise = np.abs(null.mean(1)).max(0)                             # the largest difference of two names that are alike
+noise = np.abs(null.mean(1)).max(0)  # the largest difference of two names that are alike
 rows = [{"job": job, "she": p_she[i], "he": p_he[i], "mean": pairs[:, i].mean(), "low": pairs[:, i].min(),
          "high": pairs[:, i].max(), "noise": noise[i], "alone": alone[i], "together": together[i]}
         for i, job in enumerate(JOBS)]
@@ -827,12 +838,12 @@ results.table(sorted(rows, key=lambda row: row["mean"]),
 # %%
 # NBVAL_CHECK_OUTPUT
 clear = np.abs(np.log((p_she + 0.005) / (p_he + 0.005))) > 0.9
-print("a clear planted difference:", ", ".join(job for job, is_clear in zip(JOBS, clear) if is_clear))
-print("learned on the right side:  ",
-      ", ".join(job for i, job in enumerate(JOBS) if clear[i] and (pairs[:, i].mean() > 0) == (p_she[i] > p_he[i])))
-print("larger than between names that are alike:", ", ".join(job for i, job in enumerate(JOBS) if own[i] > noise[i]))
-print("p at most 0.05, word alone:    ", ", ".join(job for i, job in enumerate(JOBS) if alone[i] <= 0.05))
-print("p at most 0.05, largest of ten:", ", ".join(job for i, job in enumerate(JOBS) if together[i] <= 0.05))
+right = (pairs.mean(0) > 0) == (p_she > p_he)
+for name, chosen in (("a clear planted difference", clear), ("learned on the right side", clear & right),
+                     ("larger than between names that are alike", own > noise),
+                     ("p at most 0.05, word alone", alone <= 0.05),
+                     ("p at most 0.05, largest of ten", together <= 0.05)):
+    print(f"{name}:", ", ".join(job for job, is_chosen in zip(JOBS, chosen) if is_chosen))
 
 # %% [markdown]
 # Read the table from the right. Only two occupations pass the strict test. And yet we *know* that eight differ clearly:
@@ -899,7 +910,8 @@ coursekit.check("14.largest_by_chance")
 
 # %%
 PARTNER = dict(zip(NAMES["she"], NAMES["he"])) | dict(zip(NAMES["he"], NAMES["she"]))
-OTHER = {"she": "he", "he": "she", "his": "her", "her": "his"} | {a.lower(): b.lower() for a, b in PARTNER.items()}
+OTHER = {"she": "he", "he": "she", "his": "her", "her": "his"}
+OTHER |= {name.lower(): other.lower() for name, other in PARTNER.items()}
 
 
 def swapped(sentence):
@@ -932,18 +944,19 @@ print("turned twice, every sentence is as it was:",
 
 # %%
 def gap(p):
-    """How much of the probability differs between the pronouns, of p (years, pronouns, words): mean over the years."""
+    """How much of p (years, pronouns, words) differs between the pronouns, the mean over the years."""
     return np.abs(p[:, 0] - p[:, 1]).sum(-1).mean() / 2
 
 
 rng = np.random.default_rng(0)
-half = [[swapped(sentence) for sentence in document] if rng.random() < 0.5 else document for document in documents]
+half = [[swapped(sentence) for sentence in document] if rng.random() < 0.5 else document
+        for document in documents]
 steps, batch_size = 800, 32
 inputs, targets = pretraining_examples(half, fill.tokenizer, share=0.3, seed=0)
 few = [tuple(part[:steps * batch_size] for part in parts) for parts in (inputs, targets)]
 moved = FillMask.from_pretrained(data_folder() / "pretrained_small")
-history = ct.fit(moved.model, few, epochs=1, batch_size=batch_size, learning_rate=ct.linear_decay(2e-3, 50, steps),
-                 clip=1.0, dynamic_padding=True, loss=pretraining_loss)
+history = ct.fit(moved.model, few, epochs=1, batch_size=batch_size, clip=1.0, dynamic_padding=True,
+                 learning_rate=ct.linear_decay(2e-3, 50, steps), loss=pretraining_loss)
 
 # %%
 mixed = np.repeat(table.mean(1, keepdims=True), 2, axis=1)      # what the turned text plants
@@ -1002,7 +1015,7 @@ print("every seed's gap falls from row to row:", all(high["gap_low"] > low["gap_
 # %%
 folder = pretrained.find(required=False)
 if folder:
-    headless = ct.BertForPreTraining.from_pretrained(folder)
+    headless = ct.BertForPreTraining.from_pretrained()
     real_pieces = WordPiece.load(folder / "vocab.txt")
     print("top:", ", ".join(top(FillMask(headless, real_pieces), TEXAS)))
 
@@ -1031,15 +1044,17 @@ if folder:
     encoder = headless.bert
     cosines = (units(encoder, real_pieces, [f"This is {name}." for name in real_she + real_he])
                @ units(encoder, real_pieces, JOBS).T)
-    pairs_real = cosines[:8] - cosines[8:]                                        # (pairs, occupations)
+    pairs_real = cosines[:8] - cosines[8:]                      # (pairs, occupations)
     p_real = against_the_largest(pairs_real)
     effect = pairs_real.mean(0) / cosines.std(axis=0, ddof=1)
     results.table([{"job": JOBS[i], "mean": pairs_real[:, i].mean(), "effect": effect[i], "p": p_real[i],
-                    "planted": "yes" if p_she[i] > p_he[i] else "no"} for i in np.argsort(pairs_real.mean(0))],
-                  {"Occupation": "{job}", "Cosine, hers − his": "{mean:+.3f}", "Effect size d": "{effect:+.2f}",
-                   "p, largest of ten": "{p:.3f}", "More often hers in our text": "{planted}"},
-                  "Eight pairs of names in all-MiniLM-L6-v2 (live). d is the difference over the standard deviation of "
-                  "the sixteen cosines, as in Caliskan et al.")
+                    "planted": "yes" if p_she[i] > p_he[i] else "no"}
+                   for i in np.argsort(pairs_real.mean(0))],
+                  {"Occupation": "{job}", "Cosine, hers − his": "{mean:+.3f}",
+                   "Effect size d": "{effect:+.2f}", "p, largest of ten": "{p:.3f}",
+                   "More often hers in our text": "{planted}"},
+                  "Eight pairs of names in all-MiniLM-L6-v2. d is the difference over the standard "
+                  "deviation of the sixteen cosines, as in Caliskan et al.")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -1103,8 +1118,8 @@ if bert_folder:
                           ("In 1908, she was employed as a [MASK].", "In 1908, he was employed as a [MASK].")):
         left, right = differences_of(real, first, second)
         likelihoods(real, first, second, [*left, *right], "Likelihoods in bert-base-uncased",
-                    "Scatter plot of all words of BERT's vocabulary at their probabilities in two sentences; the words "
-                    "with the largest ratios are named.")
+                    "Scatter plot of all words of BERT's vocabulary at their probabilities in two sentences; "
+                    "the words with the largest ratios are named.")
         for sentence, words in ((first, left), (second, right)):
             print(sentence, ", ".join(f"{word} {ratio:+.1f}" for word, ratio in words.items()))
 
@@ -1117,10 +1132,11 @@ if bert_folder:
     asked_real = among(by_template(real, WORK, real_she + real_he, JOBS)).mean(0)
     pairs_bert = asked_real[:8] - asked_real[8:]
     p_bert, (low, high) = against_the_largest(pairs_bert), interval(pairs_bert)
-    results.table([{"job": JOBS[i], "mean": pairs_bert[:, i].mean(), "low": low[i], "high": high[i], "p": p_bert[i]}
-                   for i in np.argsort(pairs_bert.mean(0))],
+    results.table([{"job": JOBS[i], "mean": pairs_bert[:, i].mean(), "low": low[i], "high": high[i],
+                    "p": p_bert[i]} for i in np.argsort(pairs_bert.mean(0))],
                   {"Occupation": "{job}", "ln ratio, hers − his": "{mean:+.2f}",
-                   "95 % interval over pairs of names": "{low:+.2f} to {high:+.2f}", "p, largest of ten": "{p:.3f}"},
+                   "95 % interval over pairs of names": "{low:+.2f} to {high:+.2f}",
+                   "p, largest of ten": "{p:.3f}"},
                   "Eight pairs of names in bert-base-uncased, mean of eight templates (live).")
 
 # %% [markdown]
