@@ -53,6 +53,7 @@ import copy
 import math
 import re
 import tempfile
+import textwrap
 import warnings
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -205,11 +206,11 @@ if folder:
                          "Work": "{times:.1f}"}, "1,600 reviews, batches of 16, one epoch.")
 
 # %% [markdown]
-# Six sevenths for nothing, and seven times the work. Cutting each batch after its own longest text (**dynamic
-# padding**) helps; putting texts of like length into one batch (**bucketing**) removes nearly all of the rest. `fit`
-# does both with `dynamic_padding=True`. It sorts within pools of 20 batches and then shuffles the batches, for an
-# order by length alone would show the model all short texts first. Nothing changes in the result of a text: the mask
-# of lecture 11 keeps padding out of attention. What does change is which texts share a step.
+# Six sevenths for nothing, and seven times the work. Cutting each batch after its own longest text
+# (**dynamic padding**) helps; putting texts of like length into one batch (**bucketing**) removes nearly all of the
+# rest. `fit` does both with `dynamic_padding=True`. It sorts within pools of 20 batches and then shuffles the batches,
+# for an order by length alone would show the model all short texts first. Nothing changes in the result of a text: the
+# mask of lecture 11 keeps padding out of attention. What does change is which texts share a step.
 #
 # ### Texts that are too long
 #
@@ -346,9 +347,11 @@ if folder:
     print("good above bad:", p[2] > p[3])
 
 # %% [markdown]
-# A number is a probability *for*. The pair, which no bag of words can split, is split. Single sentences are anecdotes,
-# though. So now the tests, with baselines, in a table of three seeds (`benchmarks/fine_tuning_tasks.py reviews`, run
-# elsewhere and stored), and below it the one model that you have trained here.
+# A number is a probability *for*. The pair, which no bag of words can split, is split, and *not bad* is told from
+# *not good*. The last two are harder, and when we ran this one of them was taken for what it seems to say. Single
+# sentences are anecdotes, though. So now the tests, with baselines, in a table of three seeds
+# (`benchmarks/fine_tuning_tasks.py reviews`, run elsewhere and stored), and below it the one model that you have
+# trained here.
 
 # %%
 results.stored_table("fine_tuning_reviews")
@@ -387,9 +390,10 @@ if folder:
 # From the top. The **bag of words** is where a coin is, and of the pairs it gets 8 % right, where a coin would get 25
 # %: mirror images share most of their words, so it says the same of both. **Frozen BERT**, its vectors as they are and
 # a logistic regression on their means, is hardly better. **The same network with random weights** ends at one half in
-# all three runs: 200 steps on 1,600 short texts teach nobody English. **Fine-tuned**, it is right in 90 %, with both
-# of a pair in 84 %, and with adjectives that training never shows it loses little. What it learned is how *but*,
-# *although* and *not* turn an opinion round; what *abysmal* means it knew before.
+# all three runs, and with no pair right: it says the same of every text. 200 steps on 1,600 short texts teach nobody
+# English. **Fine-tuned**, it is right in 90 %, with both of a pair in 84 %, and with adjectives that training never
+# shows it loses little. What it learned is how *but*, *although* and *not* turn an opinion round; what *abysmal* means
+# it knew before.
 #
 # The last row is the same training with ten times the learning rate: one half, in all three runs. Steps of this size
 # take the network apart before they can teach it anything. No error is raised, no number becomes infinite; a rate that
@@ -400,9 +404,10 @@ if folder:
 # %% [markdown]
 # ### Where is it wrong?
 #
-# 140 texts are few. If the true share were 85 %, the next 140 texts would give between 79 and 91 % in 95 of 100 cases:
-# $2\sqrt{0.85 \cdot 0.15 / 140} = 0.06$. By kind the groups are smaller still. Read the table as a place to look, not
-# as a ranking.
+# 140 texts are few. If the true share were 90 %, the next 140 texts would give between 85 and 95 % in 95 of 100 cases:
+# $2\sqrt{0.9 \cdot 0.1 / 140} = 0.05$. By kind the groups are smaller still. The intervals below add two hits and two
+# misses to each group (Agresti and Coull 1998), so that 20 of 20 does not look like certainty. Where intervals overlap
+# like these, the table is a place to look and not a ranking.
 
 # %%
 if folder:
@@ -410,10 +415,14 @@ if folder:
     kinds = defaultdict(list)
     for review, hit in zip(texts["test"], answers_of["test"] == truth):
         kinds[review.kind].append(hit)
-    results.table([{"kind": kind, "n": len(hits), "right": float(np.mean(hits)),
-                    "error": 2 * math.sqrt(np.mean(hits) * (1 - np.mean(hits)) / len(hits))}
-                   for kind, hits in sorted(kinds.items(), key=lambda item: np.mean(item[1]))],
-                  {"Kind": "{kind}", "Texts": "{n:d}", "Right": "{right:.0%}", "±": "{error:.0%}"},
+    rows = []
+    for kind, hits in sorted(kinds.items(), key=lambda item: np.mean(item[1])):
+        middle, n = (sum(hits) + 2) / (len(hits) + 4), len(hits) + 4
+        width = 2 * math.sqrt(middle * (1 - middle) / n)
+        rows.append({"kind": kind, "n": len(hits), "right": float(np.mean(hits)),
+                     "low": middle - width, "high": min(1, middle + width)})
+    results.table(rows, {"Kind": "{kind}", "Texts": "{n:d}", "Right": "{right:.0%}",
+                         "95 % interval": "{low:.0%} to {high:.0%}"},
                   "The test by hand, by kind of review (live, one seed).")
     print("rows: truly against, for; columns: called against, for")
     print(confusion_matrix(truth, answers_of["test"]))
@@ -436,7 +445,13 @@ if folder:
         print(f"{p_hard[i]:.2f}  should be {texts['hard'][i].label}  {texts['hard'][i].text}")
 
 # %% [markdown]
-# PLACEHOLDER
+# What we saw in our run: a turn without a word that marks it (*Horrible bottle, gorgeous smell*); praise first, and
+# the fact that undoes it at the end (*Cute design, sturdy clips. Unfortunately …*); and sentences whose verdict has to
+# be concluded (*I have blisters on both feet*). Between the lines most of the surest errors are irony. It takes words
+# of praise for praise, and with more confidence than it has anywhere else.
+#
+# Each of these is a guess from a few texts. To find out, write pairs that differ in one thing and ask again:
+# `p_good(["Horrible bottle, gorgeous smell.", "Horrible bottle, but a gorgeous smell."])`.
 
 # %% [markdown]
 # ## 6. Is it as sure as it may be?
@@ -556,8 +571,8 @@ coursekit.check("12.calibration_error")
 # %% [markdown]
 # ### What changed in the weights
 #
-# We kept a copy of the weights from before. How far did each part move, as a share of its size, $\lVert W' - W \rVert
-# / \lVert W \rVert$?
+# We kept a copy of the weights from before. How far did each part move, as a share of its size,
+# $\lVert W' - W \rVert / \lVert W \rVert$?
 #
 # **Predict.** Which layers move most, the first or the last? And by how much: 1 %, 10 %, 50 %?
 
@@ -590,9 +605,10 @@ if folder:
         axes.bar(list(parts), heights, color=plots.COLOURS[0])
         axes.set(title=title, ylabel="how far it moved")
         axes.tick_params(axis="x", rotation=60)
-    plots.show(figure, "Two bar charts by part of the model. On the left the root mean square of the change of a weight: "
-                       "nothing for the frozen tokens, and about the same for all six layers. On the right the "
-                       "change relative to the weights' size: about a twentieth for each layer, most for the pooler.")
+    plots.show(figure, "Two bar charts by part of the model. On the left the root mean square of the change of a "
+                       "weight: nothing for the frozen tokens, and about the same for all six layers. On the right "
+                       "the change relative to the weights' size: about a twentieth for each layer, most for the "
+                       "pooler.")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -601,16 +617,18 @@ if folder:
     print("frozen tokens moved by exactly", parts["tokens"][1])
     print("every layer by 1 to 10 % of its size:", 0.01 < min(layers) and max(layers) < 0.1)
     print("no layer more than twice as far as another:", max(layers) < 2 * min(layers))
-    print("the pooler, whose weights are small, relatively more:", parts["pooler"][1] / parts["pooler"][0] > max(layers))
+    print("the pooler, whose weights are small, relatively more:",
+          parts["pooler"][1] / parts["pooler"][0] > max(layers))
     rates = sum(schedule(step) for step in range(1, STEPS + 1))
     print(f"all rates of the training added up: {rates:.3f}")
 
 # %% [markdown]
-# All layers moved alike, and by a twentieth of their size. That is no discovery about BERT, it is Adam: every weight's
-# step is about as large as the rate, whatever its gradient, and so the sum of all rates bounds how far a weight can
-# come. Relative to its size a part moves far when its weights are small. The pooler's are; the sentence vectors that
-# this network was last trained for do not use it (they are means over the tokens). "The upper layers change most" is a
-# popular finding of this kind of figure. Before you believe it, look at the sizes and at the optimizer.
+# All layers moved about alike, by a twentieth of their size. That is no discovery about BERT, it is Adam: every
+# weight's step is about as large as the rate, whatever its gradient, and so the sum of all rates bounds how far a
+# weight can come. Relative to its size a part moves far when its weights are small. The pooler's are; the sentence
+# vectors that this network was last trained for do not use it (they are means over the tokens). "The upper layers
+# change most" is a popular finding of this kind of figure. Before you believe it, look at the sizes and at the
+# optimizer.
 #
 # A small distance is no proof that little was forgotten: after fine-tuning this network is a judge of reviews, and
 # lecture 11's experiments with it would come out differently. Keep the original.
@@ -786,12 +804,13 @@ results.stored_table("fine_tuning_entities")
 # %%
 # NBVAL_CHECK_OUTPUT
 of_seeds = {row["model"]: row for row in results.over_seeds(results.load("fine_tuning_entities")[0], ["model"])}
-tuned, fresh = of_seeds["BERT, fine-tuned"], of_seeds["BERT, not pretrained"]
+tuned = of_seeds["BERT, fine-tuned"]
+others = [row for name, row in of_seeds.items()
+          if name not in ("BERT, fine-tuned", "the same, token embeddings too")]
 for split in ("test_seen", "test_unseen", "test_written"):
-    best_other = max((row for name, row in of_seeds.items() if name not in (
-        "BERT, fine-tuned", "the same, token embeddings too")), key=lambda row: row[split])
-    print(f"{split:12} best without fine-tuning: {best_other['model']}; "
-          f"fine-tuned is above it in every seed: {tuned[f'{split}_low'] > best_other[f'{split}_high']}")
+    best_other = max(others, key=lambda row: row[split])
+    print(f"{split:12} best of the others: {best_other['model']}")
+    print(f"{'':12} fine-tuned is above it in every seed:", tuned[f"{split}_low"] > best_other[f"{split}_high"])
 slower = of_seeds["the same, token embeddings too"]["seconds"] / tuned["seconds"]
 print("training the token embeddings too takes at least 1.3 times as long:", slower >= 1.3)
 if folder:
@@ -855,8 +874,8 @@ if folder:
 #
 # The third head is the smallest: two numbers for every token. The input is question and paragraph with `[SEP]` between
 # them, and the answer is a piece of the paragraph. One vector $S$ is compared with every token and says how much it
-# looks like a first token of the answer, another, $E$, does so for the last. A span from $i$ to $j$ has the score $s_i
-# + e_j$, and "no answer" is the span that consists of `[CLS]`.
+# looks like a first token of the answer, another, $E$, does so for the last. A span from $i$ to $j$ has the score
+# $s_i + e_j$, and "no answer" is the span that consists of `[CLS]`.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -865,7 +884,7 @@ asked["train"] = asked["train"][:1600]
 for split, rows in asked.items():
     print(f"{split:12} {len(rows):5,} questions, {np.mean([not each.answer for each in rows]):.0%} without an answer")
 example = asked["written"][0]
-print("\n" + example.paragraph)
+print("\n" + textwrap.fill(example.paragraph, 95))
 print("Question:", example.question, "\nAnswer:  ", example.answer, f"(from character {example.start})")
 
 # %%
@@ -985,7 +1004,8 @@ if folder:
     for each, text in zip(asked["two_people"], given["two_people"]):
         if not each.answer and text and told < 3:
             told += 1
-            print(f"{each.paragraph}\n  {each.question}  →  {text!r}, and the paragraph does not say\n")
+            print(textwrap.fill(each.paragraph, 95))
+            print(f"  {each.question}  →  {text!r}, and the paragraph does not say\n")
 
 # %% [markdown]
 # Of two people the model finds the fact and not the person. The question names one of them, the paragraph tells the
@@ -1002,9 +1022,13 @@ if folder:
     for number in (0, 2, 3, 4, 5, 6, 7, 9):
         each, text = asked["written"][number], given["written"][number]
         verdict = "right" if squad.exact(text, each.answer) else f"should be {each.answer or 'no answer'!r}"
-        print(f"{each.question:45} {text or '(no answer)':28} {verdict}")
+        print(f"{each.question:50} {text or '(no answer)':28} {verdict}")
 
 # %% [markdown]
+# Silence is its commonest mistake here, in a fifth of the questions that have an answer. And look closely at the
+# answers that are nearly right: nothing keeps a span from beginning inside a word, at a piece such as *##wan* of
+# *Ewan*.
+#
 # ### From scores to a span
 #
 # The two best tokens, one for each score, need not make a span. All pairs are compared:
