@@ -65,6 +65,151 @@ def number_of_places():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Expected calibration error
+
+task = Exercise(
+    "12.calibration_error", "Expected calibration error",
+    "Write `calibration_error`. The prediction for an example is its most probable class, and its confidence that "
+    "probability. Sort the examples by confidence into `bins` bins of equal width from 0 to 1. The error is the mean, "
+    "over the bins and weighted by their numbers of examples, of the distance between the share of right predictions "
+    "and the mean confidence of a bin. No confidence lies on the border of two bins.",
+    difficulty=3, minutes=15, points=3,
+    sizes=(dict(examples=12, classes=2, bins=4, right=0.2), dict(examples=30, classes=3, bins=5, right=0.5),
+           dict(examples=25, classes=4, bins=10, right=0.9), dict(examples=40, classes=2, bins=7, right=0.5)),
+    returns={"error": ()},
+    withhold=("coursekit.calibration.expected_calibration_error", "coursekit.calibration.reliability"),
+    hints=("probabilities.max(1) is the confidence. When is an example right?",
+           "The bin of a confidence c is int(c * bins). For each bin: the mean confidence and the share right of the "
+           "examples in it.",
+           "The weight of a bin is its number of examples, divided by the number of all. An empty bin has weight 0."),
+    explanation="Within a bin the differences are taken with their sign, since confidence speaks about groups and not "
+                "about one example; between bins they are taken without, or a bin that is too sure would make up for "
+                "one that is not sure enough.",
+    equivalent={
+        "confidence[places == place].sum() - right[places == place].sum() -> right[places == place].sum() - "
+        "confidence[places == place].sum(), in return sum((abs(confidence[places == place].sum() - right[places == "
+        "place].sum()) for place in set(places))) / len(labels)":
+            "|a - b| = |b - a|.",
+    },
+)
+
+
+@task.reference
+def calibration_error(probabilities, labels, bins):
+    """The error, a number, of probabilities (examples, classes) and labels (examples,), whole numbers."""
+    confidence = probabilities.max(axis=1)
+    right, places = probabilities.argmax(axis=1) == labels, (confidence * bins).astype(int)
+    return sum(abs(confidence[places == place].sum() - right[places == place].sum())
+               for place in set(places)) / len(labels)
+
+
+@task.draw
+def draw(rng, examples, classes, bins, right):
+    while True:
+        logits = 1.3 * rng.normal(size=(examples, classes))
+        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        best, places = probabilities.argmax(1), probabilities.max(axis=1) * bins
+        labels = np.where(rng.random(examples) < right, best, (best + rng.integers(1, classes, examples)) % classes)
+        error = calibration_error(probabilities, labels, bins)
+        others = (no_bins(probabilities, labels, bins), equally_full_bins(probabilities, labels, bins))
+        apart = min(abs(error - other) for other in others) > 0.01 or right != 0.5  # some bins too sure, others not
+        if np.abs(places - places.round()).min() > 1e-4 and apart:
+            break
+    return {"probabilities": probabilities, "labels": labels, "bins": bins}
+
+
+def in_bins(confidence, right, bins):
+    """(examples, mean confidence, share right) of each bin that is not empty."""
+    places = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [(inside.sum(), confidence[inside].mean(), right[inside].mean())
+            for place in range(bins) if (inside := places == place).any()]
+
+
+def confident(probabilities, labels, bins):
+    return in_bins(probabilities.max(1), probabilities.argmax(1) == labels, bins)
+
+
+@task.misconception
+def signs_kept(probabilities, labels, bins):
+    """You add the differences with their signs: a bin that is too sure makes up for one that is not sure enough. Take
+    the distance in each bin."""
+    return sum(n * (confidence - right) for n, confidence, right in confident(probabilities, labels, bins)) / len(labels)
+
+
+@task.misconception
+def signs_kept_the_other_way(probabilities, labels, bins):
+    """You add the differences with their signs: a bin that is too sure makes up for one that is not sure enough. Take
+    the distance in each bin, without a sign."""
+    return -signs_kept(probabilities, labels, bins)
+
+
+@task.misconception
+def bins_weigh_the_same(probabilities, labels, bins):
+    """Your bins weigh the same, whether they hold one example or most. Weight each by its number of examples."""
+    return float(np.mean([abs(confidence - right) for _, confidence, right in confident(probabilities, labels, bins)]))
+
+
+@task.misconception
+def worst_bin(probabilities, labels, bins):
+    """That is the distance in the worst bin, the maximum calibration error. Asked for is the weighted mean."""
+    return max(abs(confidence - right) for _, confidence, right in confident(probabilities, labels, bins))
+
+
+@task.misconception
+def no_bins(probabilities, labels, bins):
+    """You compare mean confidence and accuracy of all examples at once. Do it in each bin, or mistakes in both
+    directions cancel."""
+    return abs(probabilities.max(1).mean() - (probabilities.argmax(1) == labels).mean())
+
+
+@task.misconception
+def example_by_example(probabilities, labels, bins):
+    """You take the distance of each single example. A prediction with confidence 0.7 is right or wrong, never 0.7
+    right: average within the bin first."""
+    return np.abs((probabilities.argmax(1) == labels) - probabilities.max(1)).mean()
+
+
+@task.misconception
+def probability_of_the_label(probabilities, labels, bins):
+    """Your confidence is the probability of the true label. It is that of the predicted class, right or wrong."""
+    confidence = probabilities[np.arange(len(labels)), labels]
+    found = in_bins(confidence, probabilities.argmax(1) == labels, bins)
+    return sum(n * abs(mean - right) for n, mean, right in found) / len(labels)
+
+
+@task.misconception
+def probability_of_class_1(probabilities, labels, bins):
+    """Your confidence is the probability of class 1. It is that of the most probable class, whichever that is."""
+    found = in_bins(probabilities[:, 1], labels == 1, bins)
+    return sum(n * abs(mean - right) for n, mean, right in found) / len(labels)
+
+
+@task.misconception
+def middle_of_the_bin(probabilities, labels, bins):
+    """You take the middle of a bin for its confidence. Take the mean confidence of the examples in it."""
+    places = (probabilities.max(1) * bins).astype(int)
+    right = probabilities.argmax(1) == labels
+    return sum((places == place).sum() * abs((place + 0.5) / bins - right[places == place].mean())
+               for place in set(places)) / len(labels)
+
+
+@task.misconception
+def squared(probabilities, labels, bins):
+    """You square the distances. Asked for is their mean as they are."""
+    found = confident(probabilities, labels, bins)
+    return sum(n * (mean - right) ** 2 for n, mean, right in found) / len(labels)
+
+
+@task.misconception
+def equally_full_bins(probabilities, labels, bins):
+    """Your bins hold the same number of examples. Asked for are bins of the same width."""
+    order = probabilities.max(1).argsort()
+    confidence, right = probabilities.max(1)[order], (probabilities.argmax(1) == labels)[order]
+    return sum(len(part) * abs(part.mean() - hits.mean()) for part, hits in
+               zip(np.array_split(confidence, bins), np.array_split(right, bins)) if len(part)) / len(labels)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Labels of words come to stand on pieces
 
 task = Exercise(
@@ -412,151 +557,6 @@ def ends_before_it_begins(start_scores, end_scores, paragraph, longest):
     """Your pairs may have the end before the start. Only j ≥ i makes a span."""
     places = range(paragraph, len(start_scores))
     return of_sum(start_scores, end_scores, [(i, j) for i in places for j in places if j - i < longest])
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Expected calibration error
-
-task = Exercise(
-    "12.calibration_error", "Expected calibration error",
-    "Write `calibration_error`. The prediction for an example is its most probable class, and its confidence that "
-    "probability. Sort the examples by confidence into `bins` bins of equal width from 0 to 1. The error is the mean, "
-    "over the bins and weighted by their numbers of examples, of the distance between the share of right predictions "
-    "and the mean confidence of a bin. No confidence lies on the border of two bins.",
-    difficulty=4, minutes=15, points=3,
-    sizes=(dict(examples=12, classes=2, bins=4, right=0.2), dict(examples=30, classes=3, bins=5, right=0.5),
-           dict(examples=25, classes=4, bins=10, right=0.9), dict(examples=40, classes=2, bins=7, right=0.5)),
-    returns={"error": ()},
-    withhold=("coursekit.calibration.expected_calibration_error", "coursekit.calibration.reliability"),
-    hints=("probabilities.max(1) is the confidence. When is an example right?",
-           "The bin of a confidence c is int(c * bins). For each bin: the mean confidence and the share right of the "
-           "examples in it.",
-           "The weight of a bin is its number of examples, divided by the number of all. An empty bin has weight 0."),
-    explanation="Within a bin the differences are taken with their sign, since confidence speaks about groups and not "
-                "about one example; between bins they are taken without, or a bin that is too sure would make up for "
-                "one that is not sure enough.",
-    equivalent={
-        "confidence[places == place].sum() - right[places == place].sum() -> right[places == place].sum() - "
-        "confidence[places == place].sum(), in return sum((abs(confidence[places == place].sum() - right[places == "
-        "place].sum()) for place in set(places))) / len(labels)":
-            "|a - b| = |b - a|.",
-    },
-)
-
-
-@task.reference
-def calibration_error(probabilities, labels, bins):
-    """The error, a number, of probabilities (examples, classes) and labels (examples,), whole numbers."""
-    confidence = probabilities.max(axis=1)
-    right, places = probabilities.argmax(axis=1) == labels, (confidence * bins).astype(int)
-    return sum(abs(confidence[places == place].sum() - right[places == place].sum())
-               for place in set(places)) / len(labels)
-
-
-@task.draw
-def draw(rng, examples, classes, bins, right):
-    while True:
-        logits = 1.3 * rng.normal(size=(examples, classes))
-        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        best, places = probabilities.argmax(1), probabilities.max(axis=1) * bins
-        labels = np.where(rng.random(examples) < right, best, (best + rng.integers(1, classes, examples)) % classes)
-        error = calibration_error(probabilities, labels, bins)
-        others = (no_bins(probabilities, labels, bins), equally_full_bins(probabilities, labels, bins))
-        apart = min(abs(error - other) for other in others) > 0.01 or right != 0.5  # some bins too sure, others not
-        if np.abs(places - places.round()).min() > 1e-4 and apart:
-            break
-    return {"probabilities": probabilities, "labels": labels, "bins": bins}
-
-
-def in_bins(confidence, right, bins):
-    """(examples, mean confidence, share right) of each bin that is not empty."""
-    places = np.minimum((confidence * bins).astype(int), bins - 1)
-    return [(inside.sum(), confidence[inside].mean(), right[inside].mean())
-            for place in range(bins) if (inside := places == place).any()]
-
-
-def confident(probabilities, labels, bins):
-    return in_bins(probabilities.max(1), probabilities.argmax(1) == labels, bins)
-
-
-@task.misconception
-def signs_kept(probabilities, labels, bins):
-    """You add the differences with their signs: a bin that is too sure makes up for one that is not sure enough. Take
-    the distance in each bin."""
-    return sum(n * (confidence - right) for n, confidence, right in confident(probabilities, labels, bins)) / len(labels)
-
-
-@task.misconception
-def signs_kept_the_other_way(probabilities, labels, bins):
-    """You add the differences with their signs: a bin that is too sure makes up for one that is not sure enough. Take
-    the distance in each bin, without a sign."""
-    return -signs_kept(probabilities, labels, bins)
-
-
-@task.misconception
-def bins_weigh_the_same(probabilities, labels, bins):
-    """Your bins weigh the same, whether they hold one example or most. Weight each by its number of examples."""
-    return float(np.mean([abs(confidence - right) for _, confidence, right in confident(probabilities, labels, bins)]))
-
-
-@task.misconception
-def worst_bin(probabilities, labels, bins):
-    """That is the distance in the worst bin, the maximum calibration error. Asked for is the weighted mean."""
-    return max(abs(confidence - right) for _, confidence, right in confident(probabilities, labels, bins))
-
-
-@task.misconception
-def no_bins(probabilities, labels, bins):
-    """You compare mean confidence and accuracy of all examples at once. Do it in each bin, or mistakes in both
-    directions cancel."""
-    return abs(probabilities.max(1).mean() - (probabilities.argmax(1) == labels).mean())
-
-
-@task.misconception
-def example_by_example(probabilities, labels, bins):
-    """You take the distance of each single example. A prediction with confidence 0.7 is right or wrong, never 0.7
-    right: average within the bin first."""
-    return np.abs((probabilities.argmax(1) == labels) - probabilities.max(1)).mean()
-
-
-@task.misconception
-def probability_of_the_label(probabilities, labels, bins):
-    """Your confidence is the probability of the true label. It is that of the predicted class, right or wrong."""
-    confidence = probabilities[np.arange(len(labels)), labels]
-    found = in_bins(confidence, probabilities.argmax(1) == labels, bins)
-    return sum(n * abs(mean - right) for n, mean, right in found) / len(labels)
-
-
-@task.misconception
-def probability_of_class_1(probabilities, labels, bins):
-    """Your confidence is the probability of class 1. It is that of the most probable class, whichever that is."""
-    found = in_bins(probabilities[:, 1], labels == 1, bins)
-    return sum(n * abs(mean - right) for n, mean, right in found) / len(labels)
-
-
-@task.misconception
-def middle_of_the_bin(probabilities, labels, bins):
-    """You take the middle of a bin for its confidence. Take the mean confidence of the examples in it."""
-    places = (probabilities.max(1) * bins).astype(int)
-    right = probabilities.argmax(1) == labels
-    return sum((places == place).sum() * abs((place + 0.5) / bins - right[places == place].mean())
-               for place in set(places)) / len(labels)
-
-
-@task.misconception
-def squared(probabilities, labels, bins):
-    """You square the distances. Asked for is their mean as they are."""
-    found = confident(probabilities, labels, bins)
-    return sum(n * (mean - right) ** 2 for n, mean, right in found) / len(labels)
-
-
-@task.misconception
-def equally_full_bins(probabilities, labels, bins):
-    """Your bins hold the same number of examples. Asked for are bins of the same width."""
-    order = probabilities.max(1).argsort()
-    confidence, right = probabilities.max(1)[order], (probabilities.argmax(1) == labels)[order]
-    return sum(len(part) * abs(part.mean() - hits.mean()) for part, hits in
-               zip(np.array_split(confidence, bins), np.array_split(right, bins)) if len(part)) / len(labels)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -229,14 +229,14 @@ if folder:
 # %% [markdown]
 # The end of our sentence is exactly what decides. Cutting is no small thing just because no error comes; for questions
 # about long texts section 8 has something better, windows.
-#
+
+# %% [markdown]
 # ### Exercise 12.padding_by_hand: Padding by hand
 #
 # Difficulty ●○○○○ (1 of 5), about 4 minutes, 1 point
 #
-# Six texts have 4, 12, 5, 11, 6 and 10 tokens. They are sorted by length, taken two at a time, and each batch is
-# padded to its own longest text. What share of all places that are computed is padding? Give `padding_by_hand` that
-# number.
+# Six texts have 4, 12, 5, 11, 6 and 10 tokens. They are sorted by length, taken two at a time, and each batch is padded
+# to its own longest text. What share of all places that are computed is padding? Give `padding_by_hand` that number.
 
 # %%
 padding_by_hand = ...
@@ -550,10 +550,11 @@ if folder:
 # breaks where you would need it most: where the texts are no longer those that it was measured on. (Guo and others
 # (2017) found large image networks far too sure on their own kind of data. Ours, fine-tuned for two epochs, is not.
 # Such findings have to be measured, not cited.)
-#
+
+# %% [markdown]
 # ### Exercise 12.calibration_error: Expected calibration error
 #
-# Difficulty ●●●●○ (4 of 5), about 15 minutes, 3 points
+# Difficulty ●●●○○ (3 of 5), about 15 minutes, 3 points
 #
 # Write `calibration_error`. The prediction for an example is its most probable class, and its confidence that
 # probability. Sort the examples by confidence into `bins` bins of equal width from 0 to 1. The error is the mean, over
@@ -671,8 +672,8 @@ if folder:
 #
 # Difficulty ●●○○○ (2 of 5), about 10 minutes, 2 points
 #
-# A sentence has one label for each word, the model one place for each token. Write `aligned_labels`: the first token
-# of a word has the word's label as its target; every other token has -100, which the loss leaves out. `words` says for
+# A sentence has one label for each word, the model one place for each token. Write `aligned_labels`: the first token of
+# a word has the word's label as its target; every other token has -100, which the loss leaves out. `words` says for
 # each token which word it is from, and -1 at [CLS], [SEP] and padding.
 
 # %%
@@ -750,15 +751,15 @@ for split in ("test_seen", "test_unseen", "test_written"):
 # %% [markdown]
 # Of seen names it finds a good half. What it misses are mostly new combinations of words that it knows, such as a
 # first and a last name, and then names of two types, such as *Jordan*. On unseen names it is worth nothing at all.
-#
+
+# %% [markdown]
 # ### Exercise 12.strict_f1: Strict F1 of names
 #
 # Difficulty ●●●○○ (3 of 5), about 10 minutes, 2 points
 #
-# A name is right if sentence, type, first word and end are all right. Write `strict_f1`, the harmonic mean of
-# precision (right names of those found) and recall (right names of those there are), over all sentences together.
-# Where no name is right it is 0. Each row of an array is one name: sentence, type, first word, end; no row comes twice
-# in one array.
+# A name is right if sentence, type, first word and end are all right. Write `strict_f1`, the harmonic mean of precision
+# (right names of those found) and recall (right names of those there are), over all sentences together. Where no name
+# is right it is 0. Each row of an array is one name: sentence, type, first word, end; no row comes twice in one array.
 
 # %%
 def strict_f1(true, predicted):
@@ -1175,15 +1176,15 @@ coursekit.show_source(script.train_epoch)
 # multiplications of a batch run side by side on thousands of small units, and with `mixed_precision=True` in `fit`
 # most are done in bfloat16, which takes half the memory traffic. 16 short texts are then too few to keep it busy:
 # larger batches, with a larger rate, are the first thing to change, and unfreezing the token embeddings is the second.
-#
+
+# %% [markdown]
 # ### Exercise 12.whole_gradient: One gradient from many
 #
 # Difficulty ●●●●○ (4 of 5), about 10 minutes, 2 points
 #
 # A batch of sentences, whose tokens are to be labelled, is shared out among processes. Process p computes
-# `gradients[p]`, the gradient of the mean loss over *its* targets; where all its targets are -100 it gives zeros.
-# Write `whole_gradient`: the gradient of the mean loss over the targets of all processes. A target of -100 does not
-# count.
+# `gradients[p]`, the gradient of the mean loss over *its* targets; where all its targets are -100 it gives zeros. Write
+# `whole_gradient`: the gradient of the mean loss over the targets of all processes. A target of -100 does not count.
 
 # %%
 import numpy as np
