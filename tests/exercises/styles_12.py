@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from exercise_styles import STYLES, style
 
-for share in (1 / 9, np.float32(6) / 54, np.array(1 / 9), torch.tensor(6) / 54, 0.11111):
+for share in (1 / 9, np.float32(6) / 54, np.array(1 / 9), torch.tensor(6) / 54, 0.1111111):
     STYLES["12.padding_by_hand"].append(lambda share=share: share)
 
 
