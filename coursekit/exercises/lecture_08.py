@@ -462,8 +462,8 @@ task = Exercise(
     "does not count. Write `share_aligned`: of the words that count, in the whole batch, the share whose most attended "
     "source token, by the mean of the heads, is aligned with them.",
     difficulty=4, minutes=15, points=4,
-    sizes=(dict(batch=3, heads=3, length=6, source=5), dict(batch=4, heads=4, length=7, source=6),
-           dict(batch=5, heads=2, length=9, source=9)),
+    sizes=(dict(batch=3, heads=2, length=6, source=5), dict(batch=4, heads=4, length=7, source=6),
+           dict(batch=5, heads=2, length=9, source=8), dict(batch=2, heads=3, length=5, source=7)),
     returns={"share": ()},
     hints=(
         "The mean over the heads is (batch, length, source): one row for each word that is written.",

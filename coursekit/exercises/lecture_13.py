@@ -49,10 +49,10 @@ task = Exercise(
     "Write `first_wrong_layer`: the number of the first layer at which two models differ by more than `tolerance` at "
     "any real token, or -1 if there is none. Layer 0 is the embeddings' output. What stands at padding does not count.",
     difficulty=2, minutes=10, points=2,
-    sizes=(dict(layers=5, batch=2, length=3, d_model=5, wrong=1, sign=1),
-           dict(layers=3, batch=2, length=5, d_model=4, wrong=None, sign=1),
-           dict(layers=6, batch=4, length=3, d_model=7, wrong=3, sign=-1),
-           dict(layers=4, batch=3, length=2, d_model=6, wrong=0, sign=1)),
+    sizes=(dict(layers=5, batch=2, length=3, d_model=6, wrong=1, sign=1.0),
+           dict(layers=3, batch=2, length=5, d_model=4, wrong=None, sign=1.0),
+           dict(layers=6, batch=4, length=3, d_model=7, wrong=2, sign=-1.0),
+           dict(layers=4, batch=3, length=2, d_model=6, wrong=0, sign=1.0)),
     returns={"layer": ()},
     hints=("Differences may be negative: take their absolute values before you compare.",
            "`difference[:, mask]` has the real tokens only: (layers, tokens, d_model).",
@@ -235,7 +235,7 @@ task = Exercise(
     "`lengths` that its longest row fits in. Write `few_lengths`: the length of each batch, and the share of all "
     "places that is padding. Each row of `tokens` is one batch, and its numbers are how many tokens its rows have.",
     difficulty=3, minutes=15, points=3,
-    sizes=(dict(batches=3, rows=2, lengths=2), dict(batches=5, rows=3, lengths=3), dict(batches=8, rows=5, lengths=4),
+    sizes=(dict(batches=3, rows=4, lengths=2), dict(batches=5, rows=2, lengths=3), dict(batches=8, rows=5, lengths=4),
            dict(batches=4, rows=6, lengths=1)),
     returns={"length": ("batches",), "share": ()},
     withhold=("coursekit.keras.Batches", "coursekit.keras.training.Batches"),
