@@ -447,8 +447,8 @@ if folder:
 # %% [markdown]
 # What we saw in our run: a turn without a word that marks it (*Horrible bottle, gorgeous smell*); praise first, and
 # the fact that undoes it at the end (*Cute design, sturdy clips. Unfortunately …*); and sentences whose verdict has to
-# be concluded (*I have blisters on both feet*). Between the lines most of the surest errors are irony. It takes words
-# of praise for praise, and with more confidence than it has anywhere else.
+# be concluded (*I have blisters on both feet*). Between the lines most of the surest errors are irony. The model takes
+# words of praise for praise.
 #
 # Each of these is a guess from a few texts. To find out, write pairs that differ in one thing and ask again:
 # `p_good(["Horrible bottle, gorgeous smell.", "Horrible bottle, but a gorgeous smell."])`.
@@ -541,9 +541,10 @@ if folder:
           p_best > live["hard"] + 0.15)
 
 # %% [markdown]
-# Mind the axes: the bins with few texts say little. On the plain reviews nothing has to be mended. The model is about
-# as sure as it is right; the error is within what chance gives; and the temperature that suits the validation texts
-# makes it a little larger in all three runs. Whoever reports the improvement of one run on 140 texts reports noise.
+# Mind the axes: the bins with few texts say little. On the plain reviews there is nothing that had to be mended in the
+# three stored runs: the model is about as sure as it is right, the error is what chance gives, and the temperature
+# that suits the validation texts makes it a little larger every time. Your live run may look worse or better, and its
+# temperature may seem to help. On 140 texts that is noise.
 #
 # Between the lines the same model is right about as often as a coin, and nearly as sure of itself as before. A
 # temperature of 1.2 does not begin to mend that. Calibration is a statement about a model *and a kind of text*, and it
@@ -970,9 +971,9 @@ if folder:
 
 # %% [markdown]
 # Silence, always, is right in a quarter of the cases; that is the floor, and frozen BERT and the network with random
-# weights lie on it or below. Then a surprise: a **bag of words** gets more than half of the generated questions right.
-# *How much* wants a number, and the word before a price is *for*. It knows our templates. By hand it is hardly above
-# silence. That is worth remembering wherever a test set looks like its training set.
+# weights lie near it or below. Then a surprise: a **bag of words** gets more than half of the generated questions
+# right. *How much* wants a number, and the word before a price is *for*. It knows our templates. By hand it is hardly
+# above silence. That is worth remembering wherever a test set looks like its training set.
 #
 # **Fine-tuned BERT** has 78 % with one person in the paragraph, and unseen names are no harder than seen ones: it
 # compares, it does not recite. By hand it has 46 %. And with two people in a paragraph it has 39 %.
@@ -1328,6 +1329,8 @@ if folder:
 #   [arXiv:2006.04884](https://arxiv.org/abs/2006.04884). Why some seeds fail, and what warm-up does about it.
 # - C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. *On Calibration of Modern Neural Networks.* ICML 2017.
 #   [arXiv:1706.04599](https://arxiv.org/abs/1706.04599).
+# - A. Agresti, B. A. Coull. *Approximate is Better than "Exact" for Interval Estimation of Binomial Proportions.* The
+#   American Statistician 52, 1998, pages 119–126.
 # - E. F. Tjong Kim Sang, F. De Meulder. *Introduction to the CoNLL-2003 Shared Task: Language-Independent Named Entity
 #   Recognition.* CoNLL 2003. [arXiv:cs/0306050](https://arxiv.org/abs/cs/0306050).
 # - P. Rajpurkar, J. Zhang, K. Lopyrev, P. Liang. *SQuAD: 100,000+ Questions for Machine Comprehension of Text.* EMNLP
@@ -1339,3 +1342,5 @@ if folder:
 # - P. Goyal et al. *Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour.* 2017.
 #   [arXiv:1706.02677](https://arxiv.org/abs/1706.02677). Data parallelism, its pitfalls, and the rate of large
 #   batches.
+# - Hugging Face. *Fixing Gradient Accumulation.* October 2024.
+#   [Blog](https://huggingface.co/blog/gradient_accumulation).
