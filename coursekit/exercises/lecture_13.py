@@ -141,92 +141,6 @@ def embeddings_not_counted(states, other_states, mask, tolerance):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The learning rate of a count
-
-task = Exercise(
-    "13.rate_of_count", "The learning rate, counted from 0",
-    "Write `rate_of_count`, the rate of `linear_decay` for Keras. Keras asks for the rate of the *count* of steps that "
-    "are done: 0 before the first step, 1 before the second. `counts` has whole numbers; after the last step the rate "
-    "is 0.",
-    difficulty=3, minutes=12, points=3,
-    sizes=(dict(counts=6, warm_up_steps=2, steps=5), dict(counts=4, warm_up_steps=1, steps=3),
-           dict(counts=15, warm_up_steps=4, steps=12), dict(counts=20, warm_up_steps=5, steps=17)),
-    returns={"rates": ("counts",)},
-    withhold=("coursekit.torch.linear_decay", "coursekit.torch.training.linear_decay", "coursekit.keras.LinearDecay",
-              "coursekit.keras.training.LinearDecay", "transformers.get_linear_schedule_with_warmup",
-              "transformers.optimization.get_linear_schedule_with_warmup"),
-    hints=("The formula of section 6 counts steps from 1. Which step is it that Keras calls 0?",
-           "Two straight lines, one rising and one falling; the smaller of the two holds, and never less than 0.",
-           "np.minimum compares arrays element by element."),
-    explanation="With the count put into the formula as it is, the first step has the rate 0 and is wasted, and the "
-                "last one has a rate that it should not have. Nobody notices it in a plot of 1,000 steps.",
-    equivalent={
-        "np.minimum(step / warm_up_steps, falling) -> np.minimum(falling, step / warm_up_steps), in lower = "
-        "np.minimum(step / warm_up_steps, falling)": "The smaller of two numbers does not depend on their order.",
-        "np.maximum(lower, 0.0) -> np.maximum(0.0, lower), in return highest * np.maximum(lower, 0.0)":
-            "The larger of two numbers does not depend on their order.",
-    },
-)
-
-
-@task.reference
-def rate_of_count(counts, highest, warm_up_steps, steps):
-    """The rates (counts,) for counts (counts,), whole numbers from 0; warm_up_steps and steps are whole numbers."""
-    step = counts + 1
-    falling = (steps + 1 - step) / (steps + 1 - warm_up_steps)
-    lower = np.minimum(step / warm_up_steps, falling)
-    return highest * np.maximum(lower, 0.0)
-
-
-@task.draw
-def draw(rng, counts, warm_up_steps, steps):
-    return {"counts": np.arange(counts), "highest": float(rng.uniform(0.5, 3.0)), "warm_up_steps": warm_up_steps,
-            "steps": steps}
-
-
-@task.misconception
-def counted_from_one(counts, highest, warm_up_steps, steps):
-    """Your first step has the rate 0: you put Keras's count, which begins at 0, into a formula that begins at 1."""
-    return rate_of_count(counts - 1, highest, warm_up_steps, steps)
-
-
-@task.misconception
-def no_warm_up(counts, highest, warm_up_steps, steps):
-    """Your rate begins at its highest. It rises in the first `warm_up_steps`, and then falls."""
-    step = counts + 1
-    return highest * np.clip((steps + 1 - step) / (steps + 1 - warm_up_steps), 0.0, 1.0)
-
-
-@task.misconception
-def never_falls(counts, highest, warm_up_steps, steps):
-    """Your rate stays at its highest after the warm-up. It falls in a straight line, to 0 after the last step."""
-    return highest * np.minimum((counts + 1) / warm_up_steps, 1.0)
-
-
-@task.misconception
-def below_zero(counts, highest, warm_up_steps, steps):
-    """After the last step your rate is negative: training would climb. Let it stay at 0."""
-    step = counts + 1
-    return highest * np.minimum(step / warm_up_steps, (steps + 1 - step) / (steps + 1 - warm_up_steps))
-
-
-@task.misconception
-def falls_from_the_start(counts, highest, warm_up_steps, steps):
-    """Your falling line is (steps + 1 - step) / steps. It has to be at 1 where the warm-up ends: divide by the
-    number of steps that are left there, steps + 1 - warm_up_steps."""
-    step = counts + 1
-    return highest * np.maximum(0.0, np.minimum(step / warm_up_steps, (steps + 1 - step) / steps))
-
-
-@task.misconception
-def larger_of_the_lines(counts, highest, warm_up_steps, steps):
-    """You take the larger of the two lines. The smaller one holds: the rising one first, the falling one afterwards."""
-    step = counts + 1
-    falling = (steps + 1 - step) / (steps + 1 - warm_up_steps)
-    return highest * np.maximum(0.0, np.maximum(step / warm_up_steps, falling))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # Few lengths
 
 task = Exercise(
@@ -316,6 +230,92 @@ def share_of_tokens(tokens, lengths):
     """You give the share of tokens. Padding is the rest."""
     length, share = few_lengths(tokens, lengths)
     return length, 1 - share
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The learning rate of a count
+
+task = Exercise(
+    "13.rate_of_count", "The learning rate, counted from 0",
+    "Write `rate_of_count`, the rate of `linear_decay` for Keras. Keras asks for the rate of the *count* of steps that "
+    "are done: 0 before the first step, 1 before the second. `counts` has whole numbers; after the last step the rate "
+    "is 0.",
+    difficulty=3, minutes=12, points=3,
+    sizes=(dict(counts=6, warm_up_steps=2, steps=5), dict(counts=4, warm_up_steps=1, steps=3),
+           dict(counts=15, warm_up_steps=4, steps=12), dict(counts=20, warm_up_steps=5, steps=17)),
+    returns={"rates": ("counts",)},
+    withhold=("coursekit.torch.linear_decay", "coursekit.torch.training.linear_decay", "coursekit.keras.LinearDecay",
+              "coursekit.keras.training.LinearDecay", "transformers.get_linear_schedule_with_warmup",
+              "transformers.optimization.get_linear_schedule_with_warmup"),
+    hints=("The formula of section 6 counts steps from 1. Which step is it that Keras calls 0?",
+           "Two straight lines, one rising and one falling; the smaller of the two holds, and never less than 0.",
+           "np.minimum compares arrays element by element."),
+    explanation="With the count put into the formula as it is, the first step has the rate 0 and is wasted, and the "
+                "last one has a rate that it should not have. Nobody notices it in a plot of 1,000 steps.",
+    equivalent={
+        "np.minimum(step / warm_up_steps, falling) -> np.minimum(falling, step / warm_up_steps), in lower = "
+        "np.minimum(step / warm_up_steps, falling)": "The smaller of two numbers does not depend on their order.",
+        "np.maximum(lower, 0.0) -> np.maximum(0.0, lower), in return highest * np.maximum(lower, 0.0)":
+            "The larger of two numbers does not depend on their order.",
+    },
+)
+
+
+@task.reference
+def rate_of_count(counts, highest, warm_up_steps, steps):
+    """The rates (counts,) for counts (counts,), whole numbers from 0; warm_up_steps and steps are whole numbers."""
+    step = counts + 1
+    falling = (steps + 1 - step) / (steps + 1 - warm_up_steps)
+    lower = np.minimum(step / warm_up_steps, falling)
+    return highest * np.maximum(lower, 0.0)
+
+
+@task.draw
+def draw(rng, counts, warm_up_steps, steps):
+    return {"counts": np.arange(counts), "highest": float(rng.uniform(0.5, 3.0)), "warm_up_steps": warm_up_steps,
+            "steps": steps}
+
+
+@task.misconception
+def counted_from_one(counts, highest, warm_up_steps, steps):
+    """Your first step has the rate 0: you put Keras's count, which begins at 0, into a formula that begins at 1."""
+    return rate_of_count(counts - 1, highest, warm_up_steps, steps)
+
+
+@task.misconception
+def no_warm_up(counts, highest, warm_up_steps, steps):
+    """Your rate begins at its highest. It rises in the first `warm_up_steps`, and then falls."""
+    step = counts + 1
+    return highest * np.clip((steps + 1 - step) / (steps + 1 - warm_up_steps), 0.0, 1.0)
+
+
+@task.misconception
+def never_falls(counts, highest, warm_up_steps, steps):
+    """Your rate stays at its highest after the warm-up. It falls in a straight line, to 0 after the last step."""
+    return highest * np.minimum((counts + 1) / warm_up_steps, 1.0)
+
+
+@task.misconception
+def below_zero(counts, highest, warm_up_steps, steps):
+    """After the last step your rate is negative: training would climb. Let it stay at 0."""
+    step = counts + 1
+    return highest * np.minimum(step / warm_up_steps, (steps + 1 - step) / (steps + 1 - warm_up_steps))
+
+
+@task.misconception
+def falls_from_the_start(counts, highest, warm_up_steps, steps):
+    """Your falling line is (steps + 1 - step) / steps. It has to be at 1 where the warm-up ends: divide by the
+    number of steps that are left there, steps + 1 - warm_up_steps."""
+    step = counts + 1
+    return highest * np.maximum(0.0, np.minimum(step / warm_up_steps, (steps + 1 - step) / steps))
+
+
+@task.misconception
+def larger_of_the_lines(counts, highest, warm_up_steps, steps):
+    """You take the larger of the two lines. The smaller one holds: the rising one first, the falling one afterwards."""
+    step = counts + 1
+    falling = (steps + 1 - step) / (steps + 1 - warm_up_steps)
+    return highest * np.maximum(0.0, np.maximum(step / warm_up_steps, falling))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
