@@ -68,7 +68,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix
 from sklearn.pipeline import make_pipeline
 
-# %%
 from coursekit import calibration, plots, pretrained, results, squad
 from coursekit import torch as ct
 from coursekit.datasets.entities import IGNORED, LABELS, TYPES, align, align_batch, entities, spans
@@ -498,7 +497,7 @@ def reliability_diagram(axes, probabilities, labels, title):
              title=f"{title}\nexpected calibration error {error:.2f}")
     axes.grid(alpha=0.3)
 
-# %%
+
 if folder:
     best = calibration.temperature(logits["validation"], labels["validation"].cpu().numpy())
     panels = {"By hand, as trained": ("test", 1.0), f"By hand, temperature {best:.2f}": ("test", best),
@@ -598,7 +597,7 @@ def moved(before, after):
         changes[part] += (after[name] - weight).square().sum().item()
     return {part: (math.sqrt(squares[part] / n), math.sqrt(changes[part] / n)) for part, n in sizes.items()}
 
-# %%
+
 if folder:
     parts = moved(before, judge.state_dict())
     figure = Figure(figsize=(9, 3.4), layout="constrained")
@@ -1263,7 +1262,6 @@ def small_run(loss=token_cross_entropy, checkpoint=None):
 
 
 # %%
-# NBVAL_CHECK_OUTPUT
 never_stopped = small_run()
 with tempfile.TemporaryDirectory() as folder_of_run:
     path = Path(folder_of_run) / "run.safetensors"
@@ -1271,9 +1269,12 @@ with tempfile.TemporaryDirectory() as folder_of_run:
         small_run(killed_at(13), path)  # 5 steps an epoch: in the third
     except Killed:
         with safe_open(path, "pt") as file:
-            parts = Counter(name.split(".")[0] for name in file.keys())
-        print("killed; in the file are tensors of", dict(parts))
+            kept = Counter(name.split(".")[0] for name in file.keys())
     gone_on = small_run(checkpoint=path)
+
+# %%
+# NBVAL_CHECK_OUTPUT
+print("killed; in the file are tensors of", dict(kept))
 print("the same weights as never stopped:", torch.allclose(gone_on, never_stopped, atol=1e-6))
 
 # %% [markdown]
