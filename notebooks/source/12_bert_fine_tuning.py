@@ -68,6 +68,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix
 from sklearn.pipeline import make_pipeline
 
+# %%
 from coursekit import calibration, plots, pretrained, results, squad
 from coursekit import torch as ct
 from coursekit.datasets.entities import IGNORED, LABELS, TYPES, align, align_batch, entities, spans
@@ -497,7 +498,7 @@ def reliability_diagram(axes, probabilities, labels, title):
              title=f"{title}\nexpected calibration error {error:.2f}")
     axes.grid(alpha=0.3)
 
-
+# %%
 if folder:
     best = calibration.temperature(logits["validation"], labels["validation"].cpu().numpy())
     panels = {"By hand, as trained": ("test", 1.0), f"By hand, temperature {best:.2f}": ("test", best),
@@ -597,7 +598,7 @@ def moved(before, after):
         changes[part] += (after[name] - weight).square().sum().item()
     return {part: (math.sqrt(squares[part] / n), math.sqrt(changes[part] / n)) for part, n in sizes.items()}
 
-
+# %%
 if folder:
     parts = moved(before, judge.state_dict())
     figure = Figure(figsize=(9, 3.4), layout="constrained")
