@@ -50,7 +50,7 @@ def model_of(kind, seed):
     seed_everything(seed)
     ours = ct.BertForSequenceClassification.from_pretrained()
     if kind == "untrained":
-        ours.draw()
+        ours = ct.BertForSequenceClassification(ours.config)
     if kind == "theirs":
         theirs = Theirs.from_pretrained(pretrained.find(), attn_implementation="sdpa")
         theirs.classifier.load_state_dict(ours.classifier.state_dict())
