@@ -570,8 +570,8 @@ coursekit.check("13.few_lengths")
 # ## 6. Fine-tuning with `fit`
 #
 # The task is that of lecture 12: is a product review for or against? We train on 800 of its reviews, for three epochs. Two
-# tests: reviews written by hand, and reviews with adjectives that training never shows. The recipe is that of lecture 12,
-# too: batches of 16, the word embeddings frozen, AdamW. In the first tenth of the steps the learning rate rises to its
+# tests: reviews written by hand, and reviews with adjectives that training never shows. The recipe has the form of that of lecture 12,
+# with fewer reviews, more epochs and a lower rate: batches of 16, the word embeddings frozen, AdamW. In the first tenth of the steps the learning rate rises to its
 # highest value, then it falls in a straight line; with steps counted from 1,
 #
 # $$\text{rate}(\text{step}) = \text{highest} \cdot \min\left(\frac{\text{step}}{\text{warm-up}},
