@@ -108,9 +108,9 @@ def _mutation(args):
 
 
 def _wheel(args):
-    from coursekit.exercises.build import build_without_solutions
+    from coursekit.exercises.build import build_wheel
 
-    print(build_without_solutions(args.out))
+    print(build_wheel(args.out))
     return 0
 
 

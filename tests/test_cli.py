@@ -38,7 +38,7 @@ def test_mutation_fails_where_a_mutant_goes_unnoticed(monkeypatch, gaps, status)
 
 
 def test_build_is_asked_for_a_wheel_without_solutions(monkeypatch, capsys):
-    monkeypatch.setattr(build, "build_without_solutions", lambda out: f"{out}/the.whl")
+    monkeypatch.setattr(build, "build_wheel", lambda out: f"{out}/the.whl")
     assert cli.main(["build", "--without-solutions", "--out", "here"]) == 0
     assert capsys.readouterr().out == "here/the.whl\n"
     with pytest.raises(SystemExit):

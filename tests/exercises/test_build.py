@@ -1,4 +1,4 @@
-"""The wheel without solutions: nothing of the references is in it, and its checks still say which mistake it is."""
+"""The wheel for learners has nothing of the references, and its checks still say which mistake it is; the other has all."""
 
 import inspect
 import json
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from coursekit.exercises import compiled, library
-from coursekit.exercises.build import build_without_solutions, shared_files
+from coursekit.exercises.build import build_wheel, files_below, gives_away
 from coursekit.exercises.compare import judge
 from coursekit.exercises.call import call
 from coursekit.exercises.exercise import KNOWN
@@ -20,7 +20,7 @@ from all_exercises import ALL
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    return build_without_solutions(tmp_path_factory.mktemp("dist"))
+    return build_wheel(tmp_path_factory.mktemp("dist"))
 
 
 def test_no_source_and_no_bytecode_of_a_reference_is_in_it(wheel):
@@ -60,7 +60,32 @@ def test_copies_of_a_lectures_exercises_stay_at_home(tmp_path):
     for name, content in {**kept, **dict.fromkeys(copies, text)}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert shared_files(tmp_path, "coursekit") == {f"coursekit/{name}": kept[name].encode() for name in kept}
+    files = files_below(tmp_path, "coursekit")
+    shared = {name: content for name, content in files.items() if not gives_away(name, content)}
+    assert shared == {f"coursekit/{name}": kept[name].encode() for name in kept}
+    assert "coursekit/old.py" in files and "coursekit/.call.py.swp" not in files
+
+
+def test_the_same_package_gives_the_same_wheel(wheel, tmp_path):
+    assert build_wheel(tmp_path).read_bytes() == wheel.read_bytes()
+
+
+def test_a_wheel_with_solutions_has_the_references_as_they_are_written(tmp_path):
+    with zipfile.ZipFile(build_wheel(tmp_path, solutions=True)) as archive:
+        names = archive.namelist()
+        for lecture in library.lectures():
+            written = library.HERE / f"lecture_{lecture}.py"
+            assert archive.read(f"coursekit/exercises/{written.name}") == written.read_bytes()
+    assert "coursekit/data/reviews/train.tsv" in names and len(names) == len(set(names))
+    assert not [name for name in names if name.endswith((".npz", ".pyc"))]
+
+
+def test_a_copy_without_solutions_makes_no_wheel_with_them(tmp_path, monkeypatch):
+    (tmp_path / "lecture_01.json").write_text("[]")
+    monkeypatch.setattr(library, "HERE", tmp_path)
+    with pytest.raises(ValueError, match="comes without solutions"):
+        build_wheel(tmp_path / "dist", solutions=True)
+    assert not (tmp_path / "dist").exists()
 
 
 SCRIPT = """
