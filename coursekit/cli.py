@@ -51,6 +51,19 @@ def _parser():
                        help="compiled cases in place of references and solutions (pip wheel makes the ordinary one)")
     build.add_argument("--out", default="dist", help="the folder for the wheel (default: dist)")
     build.set_defaults(run=_wheel)
+
+    handout = commands.add_parser("handout", help="make one notebook of a lecture, for Colab or any Jupyter")
+    handout.add_argument("lecture", help="such as 05")
+    handout.add_argument("--out", default="dist", help="the folder for the notebook (default: dist)")
+    handout.add_argument("--from", dest="source", default="embedded", metavar="SOURCE",
+                         help="what pip installs as coursekit: a URL or a requirement (default: the package itself, "
+                              "without solutions, packed into the notebook)")
+    handout.add_argument("--index", default="", help="the URL of a package index to install coursekit from")
+    handout.add_argument("--course", default="", help="the course's name, for the line under the title")
+    handout.add_argument("--deadline", default="", help="a text for the same line")
+    handout.add_argument("--badge", default="", help="where the notebook will lie, for a badge that opens it in Colab")
+    handout.add_argument("--solution", action="store_true", help="make the key, with the worked solutions")
+    handout.set_defaults(run=_handout)
     return parser
 
 
@@ -111,6 +124,14 @@ def _wheel(args):
     from coursekit.exercises.build import build_wheel
 
     print(build_wheel(args.out))
+    return 0
+
+
+def _handout(args):
+    from coursekit.grading.handout import handout
+
+    print(handout(args.lecture, args.out, source=args.source, index=args.index, course=args.course,
+                  deadline=args.deadline, badge=args.badge, solution=args.solution))
     return 0
 
 
