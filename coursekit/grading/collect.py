@@ -3,7 +3,8 @@
 What is known of the exports:
 - Canvas (its lib/content_zipper.rb): flat files `leeanna_123_456_05.ipynb`, `leeanna_LATE_123_456_05-1.ipynb`: the
   sortable name squeezed, the user's id, the attachment's id, the learner's own file name, which Canvas numbers when it
-  was handed in before; anonymous ones `anon_x1Y2z_456_05.ipynb`. A zip is dated when it is downloaded, so no time is known.
+  was handed in before; anonymous ones `anon_x1Y2z_456_05.ipynb`. Entries are dated when the zip is downloaded, so no
+  time is known.
 - Moodle (its mod/assign/classes/downloader.php): folders `Anna Lee_123_assignsubmission_file`, before 3.9 with a last
   underscore, or flat files `Anna Lee_123_assignsubmission_file_05.ipynb`; 123 is the worksheet's "Participant 123".
   Dated when downloaded, too.
@@ -13,11 +14,10 @@ What is known of the exports:
 - Plain: `anna.ipynb`, `anna/anything.ipynb`.
 The form that fits most notebooks is taken for all; what does not fit it counts as plain.
 
-Names are never more than text here: nothing is unpacked. Symbolic links are not followed, only regular files are opened,
-and no more than SIZE bytes of one are read.
+Names are never more than text here: nothing is unpacked. Symbolic links are not followed, only regular files are
+opened, and no more than SIZE bytes of one are read.
 """
 
-import errno
 import itertools
 import json
 import os
@@ -47,10 +47,10 @@ METADATA = "submission_metadata.yml"
 class Submission:
     """One learner's hand-in, or the place where there should be one.
 
-    learner: the key of the person: the roster's id, else the export's, else the name. name: for display. file: where it
-    lay, as text for people. content: the notebook's bytes, None where there is none. when: seconds since the epoch at which
-    it was handed in, where the export knows. late: the export says so. status: "" for what is to be graded, "missing",
-    "unreadable" or "duplicate", and then problem says why.
+    learner: the key of the person: the roster's id, else the export's, else the name. name: for display. file: where
+    it lay, as text for people. content: the notebook's bytes, None where there is none. when: seconds since the epoch
+    at which it was handed in, where the export knows. late: the export says so. status: "" for what is to be graded,
+    "missing", "unreadable" or "duplicate", and then problem says why.
     """
 
     learner: str
@@ -65,7 +65,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of the export before it is opened: its raw name, its place in the listing, time, and what forbids reading."""
+    """A file of the export before it is opened: raw name, place in the listing, time, and what forbids reading."""
 
     raw: str
     index: int
@@ -96,10 +96,10 @@ class Claim:
 
 
 def collect(path, roster=None):
-    """Iterate over the Submissions in a folder or zip, sorted by learner, then those missing from the roster.
+    """Iterate over the Submissions in a folder or zip, sorted by learner, then those of the roster that are missing.
 
-    roster: a Roster, the path of one (see coursekit.grading.roster), or None. The names are read at once, the contents one
-    at a time. Raises ValueError for what is no export: no folder and no zip, damaged, empty, or above ENTRIES.
+    roster: a Roster, the path of one (see coursekit.grading.roster), or None. The names are read at once, the contents
+    one at a time. Raises ValueError for what is no export: no folder and no zip, damaged, empty, or above ENTRIES.
     """
     if roster is not None and not isinstance(roster, Roster):
         roster = read_roster(roster)
@@ -116,28 +116,27 @@ def collect(path, roster=None):
 
 
 def submissions(people, roster, source):
+    """What `collect` gives. people: (learner, name, claims) of everybody who handed something in."""
     with source:
         for learner, name, claims in people:
             yield from of_one(learner, name, claims, source)
         there = {learner for learner, _, _ in people}
         for person in roster.people if roster else ():
             if person.id not in there:
-                yield Submission(person.id, shown(person.name), "", None, None, False, "nothing was handed in", "missing")
+                name = shown(person.name)
+                yield Submission(person.id, name, "", None, None, False, "nothing was handed in", "missing")
 
 
 def of_one(learner, name, claims, source):
     """The submission that counts, then its duplicates. claims: (Claim, Entry) pairs of one learner."""
     notebooks = [pair for pair in claims if pair[1].is_notebook]
     if not notebooks:
-        entry = claims[-1][1]
-        others = ", ".join(sorted(shown(entry.raw) for _, entry in claims)[:5]) + (", ..." if len(claims) > 5 else "")
-        problem = entry.problem or f"no notebook (.ipynb), only {others}"
-        yield Submission(learner, name, shown(entry.raw), None, None, any(claim.late for claim, _ in claims), problem,
-                         "unreadable")
+        late, file = any(claim.late for claim, _ in claims), shown(claims[-1][1].raw)
+        yield Submission(learner, name, file, None, None, late, without_notebook(claims), "unreadable")
         return
     attempts = attempts_of([claim.rest for claim, _ in notebooks])
     keys = [(attempt, claim.order, when_of(claim, entry) or 0) for attempt, (claim, entry) in zip(attempts, notebooks)]
-    ranked = sorted(zip(keys, notebooks), key=lambda item: (*item[0], shown(item[1][1].raw), item[1][1].index))
+    ranked = sorted(zip(keys, notebooks), key=lambda item: (item[0], shown(item[1][1].raw), item[1][1].index))
     last_key, (claim, entry) = ranked[-1]
     content, problem = (None, entry.problem) if entry.problem else source.read(entry)
     problem = problem or what_is_wrong(content)
@@ -147,6 +146,11 @@ def of_one(learner, name, claims, source):
         why = "which is the last by name; nothing tells which came later" if key == last_key else "which came later"
         yield Submission(learner, name, shown(duplicate.raw), None, when_of(other, duplicate), other.late,
                          f"not graded: {shown(entry.raw)} counts, {why}", "duplicate")
+
+
+def without_notebook(claims):
+    files = sorted(shown(entry.raw) + (f" ({entry.problem})" if entry.problem else "") for _, entry in claims)
+    return f"no notebook (.ipynb), only {', '.join(files[:5])}{', ...' if files[5:] else ''}"
 
 
 def attempts_of(names):
@@ -186,7 +190,8 @@ def canvas(entry, _):
         if len(entry.parts) == 1 and (match := pattern.fullmatch(entry.parts[0])):
             found = match.groupdict()
             name = found.get("name") or f"anonymous {found['id']}"
-            return [Claim(found["id"], name, found["rest"], int(found.get("order") or 0), bool(found["late"]), dated=False)]
+            order = int(found.get("order") or 0)
+            return [Claim(found["id"], name, found["rest"], order, bool(found["late"]), dated=False)]
     return []
 
 
@@ -194,8 +199,8 @@ def moodle(entry, _):
     match = MOODLE.fullmatch(entry.parts[0])
     if not match or len(entry.parts) == 1 and not match["rest"]:
         return []
-    return [Claim(match["id"], match["name"] or f"participant {match['id']}", entry.parts[-1] if entry.parts[1:]
-                  else match["rest"], dated=False)]
+    rest = entry.parts[-1] if entry.parts[1:] else match["rest"]
+    return [Claim(match["id"], match["name"] or f"participant {match['id']}", rest, dated=False)]
 
 
 def gradescope(entry, metadata):
@@ -227,37 +232,41 @@ def by_learner(entries, roster, source):
     for entry in entries:
         if entry.parts == (METADATA,):
             metadata = submitters_of(entry, source)
-    # A folder without a notebook tells as much about the form as one with it.
     entries = [entry for entry in entries if entry.parts != (METADATA,)]
-    places = {entry.parts[0]: entry for entry in entries}.values()
-    form = max(FORMS, key=lambda form: sum(bool(form(entry, metadata)) for entry in places))
-    fits = sum(bool(form(entry, metadata)) for entry in places)
-    form = form if 2 * fits > len(places) else plain
-    claims = [(claim, entry) for entry in entries for claim in form(entry, metadata) or plain(entry, metadata)]
+    form = form_of(entries, metadata)
     groups = defaultdict(list)
-    for claim, entry in claims:
-        groups[claim.id, "" if claim.id else unicodedata.normalize("NFC", claim.name)].append((claim, entry))
+    for entry in entries:
+        for claim in form(entry, metadata) or plain(entry, metadata):
+            groups[claim.id, "" if claim.id else unicodedata.normalize("NFC", claim.name)].append((claim, entry))
+
     persons = match(groups, roster) if roster else {}
-    merged = defaultdict(list)
+    of_person, others = defaultdict(list), {}
     for key, pairs in groups.items():
-        person = persons.get(key)
-        merged[("", person.id) if person else key].extend(pairs)
-    people = []
-    taken = {person.id for person in persons.values()}
-    for key, pairs in sorted(merged.items(), key=lambda item: shown("".join(item[0]))):
-        if key[0] == "" and key[1] in taken:
-            learner, name = key[1], roster.by_id[key[1]].name
+        if key in persons:
+            of_person[persons[key]].extend(pairs)
         else:
-            name = pairs[-1][0].name
-            learner = unused(shown(key[0] or name), taken | {person.id for person in roster.people} if roster else taken)
-            taken.add(learner)
-        people.append((learner, shown(name), pairs))
-    return people
+            others[key] = pairs
+    people = [(person.id, shown(person.name), pairs) for person, pairs in of_person.items()]
+    taken = {person.id for person in roster.people} if roster else set()
+    for (id, name), pairs in sorted(others.items()):
+        learner = unused(shown(id or name), taken)
+        taken.add(learner)
+        people.append((learner, shown(pairs[-1][0].name), pairs))
+    return sorted(people, key=lambda item: item[0])
+
+
+def form_of(entries, metadata):
+    """The platform whose names fit more than half of the files and folders on top, or `plain`."""
+    tops = {entry.parts[0]: entry for entry in entries}.values()
+    fits = {form: sum(bool(form(entry, metadata)) for entry in tops) for form in FORMS}
+    best = max(FORMS, key=fits.get)
+    return best if 2 * fits[best] > len(tops) else plain
 
 
 def unused(name, taken):
     """The name, with a number where another learner's key would read the same."""
-    return next(key for key in itertools.chain([name], (f"{name} ({i})" for i in itertools.count(2))) if key not in taken)
+    names = itertools.chain([name], (f"{name} ({i})" for i in itertools.count(2)))
+    return next(key for key in names if key not in taken)
 
 
 def match(groups, roster):
@@ -320,7 +329,8 @@ def without_wrapper(entries):
     seen = [entry for entry in entries if not ignored(entry)]
     tops = {entry.parts[0] for entry in seen}
     within = {entry.parts[1:2] for entry in seen}
-    if len(tops) != 1 or () in within or len(within) < 2 or MOODLE.fullmatch(top := tops.pop()) or GRADESCOPE.fullmatch(top):
+    a_learners = any(MOODLE.fullmatch(top) or GRADESCOPE.fullmatch(top) for top in tops)
+    if len(tops) != 1 or a_learners or () in within or len(within) < 2:
         return entries
     return [Wrapped(**vars(entry)) for entry in entries]
 
@@ -334,12 +344,13 @@ class Wrapped(Entry):
 
 def shown(text, longest=200):
     """A name as people may read it: nothing in it that breaks a line, turns its direction, or is no character."""
-    text = "".join("\ufffd" if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in DIRECTION else letter
-                   for letter in text[:longest * 2])
-    return text if len(text) <= longest else f"{text[:longest // 2]}…{text[-(longest // 2):]}"
+    text = text if len(text) <= longest else f"{text[:longest // 2]}…{text[-(longest // 2):]}"
+    bad = {letter for letter in text if letter in TURNING or unicodedata.category(letter) in UNSEEN}
+    return text.translate(dict.fromkeys(map(ord, bad), "\ufffd"))
 
 
-DIRECTION = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+UNSEEN = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line and paragraph separators
+TURNING = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 # Where entries come from.
@@ -405,7 +416,7 @@ class Folder(Source):
                         return None, problem
                     return within_size(file.read(SIZE + 1))
         except OSError as error:
-            return None, "a symbolic link" if error.errno == errno.ELOOP else f"cannot be read: {os.strerror(error.errno)}"
+            return None, f"cannot be read: {os.strerror(error.errno)}"
 
     @contextmanager
     def folder(self, parts):

@@ -5,11 +5,13 @@ import io
 import re
 import unicodedata
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-ANOTHER_ID = ("sis user id", "sis login id", "integration id", "login", "username", "email", "email address", "id number")
+ANOTHER_ID = (
+    "sis user id", "sis login id", "integration id", "login", "username", "email", "email address", "id number",
+)
 LIMIT = 64 * 2**20  # bytes of a class list
 
 
@@ -20,7 +22,7 @@ class Person:
     id: str
     name: str
     logins: tuple
-    row: dict  # the whole line, by column
+    row: dict = field(compare=False, repr=False)  # the whole line, by column
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def read(path):
     elif "id" in columns and "name" in columns:
         kind, id, name = "plain", "id", ("name",)
     else:
-        raise ValueError(f"{path} has the columns {', '.join(header)}; a roster has id and name, or is Canvas's gradebook "
-                         "export (Student, ID, ...) or Moodle's grading worksheet (Identifier, Full name, ...)")
+        raise ValueError(f"{path} has the columns {', '.join(header)}; a roster has id and name, or is Canvas's "
+                         "gradebook export (Student, ID, ...) or Moodle's grading worksheet (Identifier, ...)")
     people = {}
     for row in rows:
         key = row[columns[id]].strip()
@@ -103,7 +105,7 @@ def table(path):
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); store it as CSV UTF-8") from error
+        raise ValueError(f"{path} is not UTF-8 (byte {error.start}); store it as CSV UTF-8") from error
     first = text.partition("\n")[0]
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count)))
@@ -112,4 +114,5 @@ def table(path):
     header = lines[0] if lines else []
     if len(set(header)) < len(header):
         header = [title if header.index(title) == i else f"{title} ({i + 1})" for i, title in enumerate(header)]
-    return header, [dict(zip(header, [*line, *[""] * len(header)])) for line in lines[1:] if any(map(str.strip, line))]
+    lines = [line for line in lines[1:] if any(map(str.strip, line))]
+    return header, [dict(zip(header, [*line, *[""] * len(header)])) for line in lines]
