@@ -250,6 +250,11 @@ def test_two_people_of_one_name_are_not_guessed(export, tmp_path):
         "Anna Lee": "", "1": "missing", "2": "missing"}
 
 
+def test_two_accounts_of_one_name_are_not_guessed(export, tmp_path):
+    roster = csv_of(tmp_path / "r.csv", "id,name", "s-1,Anna Lee")
+    assert set(found(export({"leeanna_7_1_x.ipynb": "", "leeanna_8_2_x.ipynb": ""}), roster)) == {"7", "8", "s-1"}
+
+
 def test_taking_anothers_name_does_not_take_their_place(export, tmp_path):
     roster = csv_of(tmp_path / "r.csv", *CANVAS_EXPORT)
     items = found(export({"leeanna_12345_1_x.ipynb": "anna", "leeanna_77_99_x-9.ipynb": "ben, renamed",
