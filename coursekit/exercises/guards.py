@@ -24,7 +24,8 @@ def running():
 
 def on_cpu():
     """Inside, torch makes new tensors on the CPU, where the inputs are, whatever default device the notebook set."""
-    return sys.modules["torch"].device("cpu") if "torch" in sys.modules else contextlib.nullcontext()
+    torch = sys.modules.get("torch")  # None, too, where grading forbids it
+    return torch.device("cpu") if torch else contextlib.nullcontext()
 
 
 class Beginning(io.TextIOBase):

@@ -1,0 +1,220 @@
+"""A whole class: every submission once, on the cores of this machine, a Dask cluster, or one share of a job array.
+
+A record is one line of JSON in results.jsonl, written when its submission is done. A run that was ended at any moment
+goes on where it stopped: what has a line is not done again.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import os
+import re
+import secrets
+import sys
+import threading
+from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from coursekit.files import replace_file
+from coursekit.grading import wire
+from coursekit.grading.collect import collect
+from coursekit.grading.mark import Assignment, Boxes, mark, no_marks
+
+DAY = 24 * 3600
+ASKED_FOR = re.compile(rb"coursekit\.check\(\\*[\"'](\d\d)\.")
+
+
+def grade_class(submissions, out, lecture=None, seed=None, policy="strict", box="bubblewrap", workers=None, dask=None,
+                shard=None, roster=None, deadline=None, late_percent=0.0):
+    """Grade all submissions of a folder or zip and write the records into the folder `out`; returns the Assignment.
+
+    lecture: such as "05"; None takes the one whose checks most notebooks call. seed: of the hidden inputs; None goes on
+    with the seed of an earlier run in `out`, or chooses one. workers: how many boxes work at once, one per core by
+    default. dask: the address of a scheduler to work there instead. shard: (i, n), the i-th of n shares, counted from 1,
+    with a file of its own. deadline: a datetime, after which every begun day takes late_percent of the points.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    assignment = settled(out, submissions, roster, lecture, seed, policy, box)
+    for exercise in assignment.exercises:  # in this thread, once: workers find them made
+        if exercise.kind != "predictor":
+            exercise.questions(assignment.seed)
+    path = out / ("results.jsonl" if shard is None else f"results-{shard[0]}-of-{shard[1]}.jsonl")
+    done = {(record["learner"], record["key"]) for record in records(path)}
+    mend(path)
+    with path.open("a", encoding="utf-8") as file, Pool(dask, workers, assignment) as submit:
+        work = todo(collect(submissions, roster), assignment, done, shard)
+        for submission, key, marks in finished(work, submit, assignment):
+            line = record(submission, key, assignment, marks, deadline, late_percent)
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+    return assignment
+
+
+def settled(out, submissions, roster, lecture, seed, policy, box):
+    """The Assignment, the same in every run on one folder unless another is asked for."""
+    path = out / "assignment.json"
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    lecture = lecture or earlier.get("lecture") or lecture_of(submissions, roster)
+    if seed is None:
+        seed = earlier.get("seed", secrets.randbelow(2**32))
+    assignment = Assignment(lecture, seed, policy, box)
+    replace_file(path, json.dumps({"lecture": lecture, "seed": seed, "policy": policy, "box": box,
+                                   "coursekit": version("coursekit")}, indent=1) + "\n")
+    return assignment
+
+
+def lecture_of(submissions, roster):
+    """The lecture whose checks most of the first notebooks call."""
+    calls = Counter()
+    for submission in itertools.islice(collect(submissions, roster), 50):
+        calls.update(set(ASKED_FOR.findall(submission.content or b"")))
+    if not calls:
+        raise ValueError("no notebook calls coursekit.check, so it is not known which lecture this is: name it (--lecture)")
+    return calls.most_common(1)[0][0].decode()
+
+
+def records(path):
+    """The records of a file, without a last line that a kill cut short."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def mend(path):
+    """Cut off what follows the last whole line."""
+    if path.exists():
+        with path.open("rb+") as file:
+            content = file.read()
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def todo(submissions, assignment, done, shard):
+    """(submission, its key) of those without a record, and of this share alone."""
+    for submission in submissions:
+        text = submission.content if submission.content is not None else submission.file.encode(errors="replace")
+        key = assignment.key(submission.status.encode() + b"\0" + text)
+        mine = shard is None or int(hashlib.sha256(submission.learner.encode()).hexdigest(), 16) % shard[1] == shard[0] - 1
+        if mine and (submission.learner, key) not in done:
+            yield submission, key
+
+
+def finished(work, submit, assignment):
+    """(submission, key, marks), each as soon as it is ready. No more submissions are held than the workers need."""
+    waiting = {}
+    with progress_bar() as bar:
+        while True:
+            for submission, key in itertools.islice(work, submit.most - len(waiting)):
+                known = no_marks(submission.status, submission.problem, assignment) if submission.status else None
+                waiting[ready(known) if known else submit(submission.content)] = submission, key
+            if not waiting:
+                return
+            for future in submit.wait(waiting):
+                submission, key = waiting.pop(future)
+                bar.update()
+                yield submission, key, future.result()
+
+
+def ready(result):
+    future = Future()
+    future.set_result(result)
+    return future
+
+
+def record(submission, key, assignment, marks, deadline, late_percent):
+    """The line of one submission."""
+    late, deducted, message = 0, 0.0, marks["message"]
+    if deadline is not None and submission.when is not None:
+        late = max(0, math.ceil((submission.when - deadline.timestamp()) / DAY))
+        deducted = round(min(1, late * late_percent / 100) * (marks["points"] or 0), 2)
+    elif submission.late:
+        message = "; ".join(filter(None, [message, "late, says the export, which does not say by how much"]))
+    content = hashlib.sha256(submission.content).hexdigest() if submission.content is not None else ""
+    return {"key": key, "learner": submission.learner, "name": submission.name, "file": submission.file,
+            "content": content, "lecture": assignment.lecture, "seed": assignment.seed, "policy": assignment.policy,
+            "box": assignment.box, "coursekit": version("coursekit"), **marks, "message": message, "days_late": late,
+            "deducted": deducted}
+
+
+def progress_bar():
+    from tqdm import tqdm
+
+    return tqdm(unit=" submissions", smoothing=0.05, disable=None, file=sys.stderr)
+
+
+# Where the work is done.
+
+class Worker:
+    """What one thread needs: its boxes. A box that fails is replaced once; what fails twice is recorded as such."""
+
+    here = threading.local()
+    lock = threading.Lock()
+    all = []
+
+    @classmethod
+    def mark(cls, content, assignment):
+        if not hasattr(cls.here, "boxes"):
+            cls.here.boxes = Boxes(assignment.box)
+            with cls.lock:
+                cls.all.append(cls.here.boxes)
+        for attempt in (1, 2):
+            try:
+                return mark(content, assignment, cls.here.boxes)
+            except (OSError, wire.Broken, wire.TooLate, json.JSONDecodeError) as error:
+                cls.here.boxes.close()
+                why = f"the box failed twice: {type(error).__name__}"
+        return no_marks("crashed", why, assignment)
+
+    @classmethod
+    def close(cls):
+        with cls.lock:
+            for boxes in cls.all:
+                boxes.close()
+            cls.all.clear()
+
+
+class Pool:
+    """A context in which `submit(content)` gives a future of its marks; most: how many are worth holding."""
+
+    def __init__(self, dask, workers, assignment):
+        self.dask, self.assignment = dask, assignment
+        self.workers = workers or os.cpu_count()
+
+    def __enter__(self):
+        if self.dask:
+            from distributed import Client
+
+            self.client = Client(self.dask, set_as_default=False)
+            self.workers = sum(self.client.nthreads().values())
+        else:
+            self.executor = ThreadPoolExecutor(self.workers)
+        self.most = 2 * self.workers
+        return self
+
+    def __call__(self, content):
+        if self.dask:
+            return self.client.submit(Worker.mark, content, self.assignment, pure=False)
+        return self.executor.submit(Worker.mark, content, self.assignment)
+
+    def wait(self, futures):
+        here = [future for future in futures if isinstance(future, Future)]
+        if here or not self.dask:
+            return wait(here, return_when=FIRST_COMPLETED).done
+        from distributed import wait as wait_there
+
+        return wait_there(list(futures), return_when="FIRST_COMPLETED").done
+
+    def __exit__(self, *raised):
+        if self.dask:
+            self.client.run(Worker.close)
+            self.client.close()
+        else:
+            self.executor.shutdown(cancel_futures=True)
+            Worker.close()
