@@ -15,6 +15,7 @@ from coursekit.exercises import compiled, library
 from coursekit.files import replace_file
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can name
+WITH_ANSWERS = ("coursekit/grading/hostile", "coursekit/grading/rehearsal")
 
 
 def build_wheel(out, solutions=False):
@@ -57,8 +58,10 @@ def files_below(folder, prefix):
 
 
 def gives_away(name, content):
-    """Whether a file is called like a lecture's exercises or a copy of them, or defines a reference."""
-    return "lecture_" in name.rpartition("/")[2] or bool(re.search(rb"^@\w+\.reference\b", content, re.MULTILINE))
+    """Whether a file is called like a lecture's exercises or a copy of them, defines a reference, or holds answers for
+    trying out the grader."""
+    called = "lecture_" in name.rpartition("/")[2] or name.startswith(WITH_ANSWERS)
+    return called or bool(re.search(rb"^@\w+\.reference\b", content, re.MULTILINE))
 
 
 def compiled_exercises():
