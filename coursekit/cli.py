@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from datetime import datetime
 
 
 def main(arguments=None):
@@ -64,7 +65,32 @@ def _parser():
     handout.add_argument("--badge", default="", help="where the notebook will lie, for a badge that opens it in Colab")
     handout.add_argument("--solution", action="store_true", help="make the key, with the worked solutions")
     handout.set_defaults(run=_handout)
+
+    grade = commands.add_parser("grade", help="grade a class: a folder or zip of notebooks, as platforms export them")
+    grade.add_argument("submissions", help="the folder or zip")
+    grade.add_argument("--out", required=True, help="the folder for records and reports; started again, it goes on")
+    grade.add_argument("--lecture", help="such as 05 (default: the one whose checks the notebooks call)")
+    grade.add_argument("--seed", type=int, help="of the hidden inputs, to grade again with the same (default: chosen)")
+    grade.add_argument("--policy", choices=("strict", "proportional"), default="strict",
+                       help="an exercise's points for all its cases or none, or by cases passed (default: strict)")
+    grade.add_argument("--roster", help="a CSV of the class: ids and names, or a gradebook of Canvas or Moodle")
+    grade.add_argument("--deadline", type=datetime.fromisoformat, help="such as 2027-01-31T23:59+01:00")
+    grade.add_argument("--late-percent", type=float, default=0, help="of the points, for every begun day after it")
+    grade.add_argument("--workers", type=int, help="boxes that work at once (default: one per core)")
+    grade.add_argument("--dask", metavar="ADDRESS", help="work on a Dask cluster, such as tcp://10.0.0.1:8786")
+    grade.add_argument("--shard", type=_shard, metavar="I/N", help="the I-th of N shares, for job arrays")
+    grade.add_argument("--box", choices=("bubblewrap", "uid", "none"), default="bubblewrap",
+                       help="how submissions are confined; see SECURITY.md")
+    grade.add_argument("--trust-submissions", action="store_true", help="needed with --box none, which confines nothing")
+    grade.set_defaults(run=_grade)
     return parser
+
+
+def _shard(text):
+    share, _, of = text.partition("/")
+    if not (share.isdigit() and of.isdigit() and 1 <= int(share) <= int(of)):
+        raise ValueError
+    return int(share), int(of)
 
 
 def _doctor(args):
@@ -132,6 +158,19 @@ def _handout(args):
 
     print(handout(args.lecture, args.out, source=args.source, index=args.index, course=args.course,
                   deadline=args.deadline, badge=args.badge, solution=args.solution))
+    return 0
+
+
+def _grade(args):
+    from coursekit.grading import report
+    from coursekit.grading.batch import grade_class
+
+    if args.box == "none" and not args.trust_submissions:
+        raise ValueError("--box none runs the submissions as you: say --trust-submissions if you trust all of them")
+    grade_class(args.submissions, args.out, args.lecture, args.seed, args.policy, args.box, args.workers, args.dask,
+                args.shard, args.roster, args.deadline, args.late_percent)
+    report.write(args.out)
+    print(f"{args.out}/index.html")
     return 0
 
 

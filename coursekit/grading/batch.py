@@ -11,6 +11,7 @@ import math
 import os
 import re
 import secrets
+import shutil
 import sys
 import threading
 from collections import Counter
@@ -40,6 +41,8 @@ def grade_class(submissions, out, lecture=None, seed=None, policy="strict", box=
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     assignment = settled(out, submissions, roster, lecture, seed, policy, box)
+    if roster:
+        shutil.copyfile(roster, out / "roster.csv")  # the reports need it
     for exercise in assignment.exercises:  # in this thread, once: workers find them made
         if exercise.kind != "predictor":
             exercise.questions(assignment.seed)

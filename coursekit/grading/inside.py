@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from importlib import import_module
 
 from coursekit.exercises.call import Case, call
@@ -28,10 +29,11 @@ GRACE = 0.02  # seconds between two looks at the memory
 
 def main(descriptor, mode, frameworks):
     control = socket.socket(fileno=int(descriptor))
-    for name in frameworks:
+    for name in ("coursekit.reference", *frameworks, *(f"coursekit.{name}" for name in frameworks)):
         import_module(name)
     if "torch" in frameworks:
         sys.modules["torch"].set_num_threads(1)
+    remember_holders()
     control.send(b"ready")
     while True:
         order, descriptors, _, _ = socket.recv_fds(control, 4096, 1)
@@ -108,24 +110,15 @@ class Tree:
         return total * 1024
 
     def end(self):
+        """End every process of the tree and wait until none is left."""
         while alive := self.processes():
             for process in alive:
-                try:
+                with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            try:
+            with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
-            except ChildProcessError:
-                pass
-            if self.mode == "none" and not self.processes():
-                break
             time.sleep(0.0005)
-        try:
-            os.waitpid(self.keeper, 0)
-        except ChildProcessError:
-            pass
 
 
 def owner(process):
@@ -243,13 +236,33 @@ def withhold(paths, modules):
         if package and sys.modules.get(package, ...) is None:
             continue
         parent, _, name = path.rpartition(".")
-        found = getattr(resolve(parent), name, None)
+        owner = resolve(parent)
+        found = getattr(owner, name, None)
         if found is not None:
             stubs[id(found)] = Stub(path)
-    for module in list(sys.modules.values()):
+            with suppress(TypeError, AttributeError):  # a class written in C cannot be changed
+                setattr(owner, name, stubs[id(found)])
+    later = {name: module for name, module in sys.modules.items() if name not in HOLDERS["modules"]}
+    for found, stub in stubs.items():
+        for module, name in [*HOLDERS["of"].get(found, ()), *holders(later).get(found, ())]:
+            setattr(module, name, stub)
+
+
+HOLDERS = {"modules": set(), "of": {}}  # made once, before the forks
+
+
+def remember_holders():
+    HOLDERS.update(modules=set(sys.modules), of=holders(dict(sys.modules)))
+
+
+def holders(modules):
+    """{id of a function, class or other callable: [(module, its name there)]}."""
+    found = {}
+    for module in modules.values():
         for name, value in list(getattr(module, "__dict__", {}).items()):
-            if id(value) in stubs:
-                setattr(module, name, stubs[id(value)])
+            if callable(value):
+                found.setdefault(id(value), []).append((module, name))
+    return found
 
 
 FRAMEWORKS = ("torch", "keras", "transformers", "tokenizers")

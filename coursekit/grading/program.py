@@ -14,6 +14,8 @@ import types
 import warnings
 from dataclasses import dataclass
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 COURSE_CALLS = {"check", "hint", "solution", "progress", "show_source"}  # a learner's, of no use here
 SHOWN = {"print", "display"}
 DYNAMIC = {"exec", "globals", "locals", "vars", "setattr", "get_ipython"}
@@ -40,10 +42,7 @@ def statements(cells):
     found, unreadable, modules = [], {}, set()
     for index, text in enumerate(cells):
         try:
-            text = without_magic(text)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an invalid escape is not our business
-                body = ast.parse(text).body
+            text, body = parsed(text)
             lines = text.splitlines()
             found += [read(part, index, lines, modules) for node in body for part in one_by_one(node)]
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -52,19 +51,15 @@ def statements(cells):
     return found, unreadable
 
 
-def without_magic(text):
-    """The text as Python: IPython's magic commands, where there are any, become calls of get_ipython()."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-        return text
-    except SyntaxError:
-        if not re.search(r"[%!?]", text):
-            raise
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    return TransformerManager().transform_cell(text)
+def parsed(text):
+    """The text as Python, in which IPython's magic commands have become calls of get_ipython(), and its statements."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an invalid escape is not our business
+        try:
+            return text, ast.parse(text).body
+        except SyntaxError:
+            text = TransformerManager().transform_cell(text)
+            return text, ast.parse(text).body
 
 
 def one_by_one(node):
