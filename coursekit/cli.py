@@ -83,6 +83,15 @@ def _parser():
                        help="how submissions are confined; see SECURITY.md")
     grade.add_argument("--trust-submissions", action="store_true", help="needed with --box none, which confines nothing")
     grade.set_defaults(run=_grade)
+
+    rehearse = commands.add_parser("rehearse", help="make a class of which every mark is known, to try grading with")
+    rehearse.add_argument("lecture", help="such as 05")
+    rehearse.add_argument("--out", required=True, help="the folder for submissions/, roster.csv and truth.json")
+    rehearse.add_argument("--students", type=int, default=300, help="how many (default: 300)")
+    rehearse.add_argument("--seed", type=int, default=0, help="another seed makes another class (default: 0)")
+    rehearse.add_argument("--compare", metavar="REPORT", help="make nothing: compare a grading of this class with what "
+                          "is known of it")
+    rehearse.set_defaults(run=_rehearse)
     return parser
 
 
@@ -171,6 +180,19 @@ def _grade(args):
                 args.shard, args.roster, args.deadline, args.late_percent)
     report.write(args.out)
     print(f"{args.out}/index.html")
+    return 0
+
+
+def _rehearse(args):
+    from coursekit.grading import rehearsal
+
+    if args.compare:
+        disagreements = rehearsal.compare(args.out, args.compare)
+        for line in disagreements or ["Every mark is what it should be."]:
+            print(line)
+        return 1 if disagreements else 0
+    rehearsal.rehearse(args.lecture, args.out, args.students, args.seed)
+    print(f"coursekit grade {args.out}/submissions --lecture {args.lecture} --roster {args.out}/roster.csv --out REPORT")
     return 0
 
 
