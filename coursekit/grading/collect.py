@@ -345,6 +345,8 @@ class Wrapped(Entry):
 def shown(text, longest=200):
     """A name as people may read it: nothing in it that breaks a line, turns its direction, or is no character."""
     text = text if len(text) <= longest else f"{text[:longest // 2]}…{text[-(longest // 2):]}"
+    if text.isprintable():
+        return text
     bad = {letter for letter in text if letter in TURNING or unicodedata.category(letter) in UNSEEN}
     return text.translate(dict.fromkeys(map(ord, bad), "\ufffd"))
 

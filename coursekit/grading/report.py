@@ -268,7 +268,8 @@ def stopped(record):
     for row in record["exercises"]:
         if row["status"] in ("timed out", "crashed"):
             whys[row["status"], row["text"][:200]].append(row["id"])
-    return "; ".join(f"{', '.join(ids)} {status}" + (f": {text}" if text else "") for (status, text), ids in whys.items())
+    return "; ".join(f"{', '.join(ids)} {status}" + (f": {text}" if text else "")
+                     for (status, text), ids in whys.items())
 
 
 def plural(count, word):
