@@ -23,7 +23,7 @@ from coursekit.notebooks import BADGE, NOTEBOOKS, PROJECT
 EMBEDDED = "embedded"
 PIP = r"%pip install .*"  # the line of a lecture's set-up cell that says where coursekit comes from
 PACKED = """\
-# @title Folded up here: {name}. The next cell installs it where it is missing, without a network.
+# @title The package coursekit {version}, folded up. The next cell installs it where it is missing.
 def install_coursekit():
     import base64, hashlib, importlib, subprocess, sys, tempfile
     from pathlib import Path
@@ -238,7 +238,8 @@ def packed_wheel():
         wheel = build_wheel(folder)
         content = wheel.read_bytes()
     lines = "\n".join(wrap(base64.b64encode(content).decode(), LINE))
-    return PACKED.format(name=wheel.name, sha256=hashlib.sha256(content).hexdigest(), content=lines)
+    return PACKED.format(name=wheel.name, version=metadata.version("coursekit"), content=lines,
+                         sha256=hashlib.sha256(content).hexdigest())
 
 
 def worked(exercise):

@@ -14,6 +14,7 @@ import zipfile
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -271,11 +272,26 @@ def packed(one_wheel, tmp_path):
 
 def test_the_packed_cell_is_folded_and_holds_the_wheel(packed, wheel):
     assert packed.metadata == {"cellView": "form", "jupyter": {"source_hidden": True}}
-    assert packed.source.startswith(f"# @title Folded up here: {wheel.name}.")
+    assert packed.source.startswith(f"# @title The package coursekit {metadata.version('coursekit')}, folded up. ")
     namespace = {}
     exec(packed.source, namespace)
     assert base64.b64decode(namespace["COURSEKIT_WHEEL"]) == wheel.read_bytes()
     assert hashlib.sha256(wheel.read_bytes()).hexdigest() in packed.source
+
+
+def test_pip_of_this_python_gets_the_wheel_and_no_network(packed, wheel, monkeypatch):
+    def run(call, **named):
+        *words, path = call
+        asked.append(words)
+        assert (path.name, path.read_bytes()) == (wheel.name, wheel.read_bytes())
+        return SimpleNamespace(returncode=0)
+
+    asked, namespace = [], {}
+    exec(packed.source, namespace)
+    monkeypatch.setattr(subprocess, "run", run)
+    namespace["install_coursekit"]()
+    assert asked == [[sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+                      "--no-index"]]
 
 
 @pytest.mark.parametrize("damage", [lambda text: text.replace("A", "B", 1), lambda text: "A" + text,
