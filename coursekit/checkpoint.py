@@ -95,17 +95,17 @@ def read_config(folder):
     return BertConfig(activation=activation, **{ours: stored[theirs] for theirs, ours in SETTINGS.items()})
 
 
-def read_weights(folder):
-    """The weights of a folder by their names here: dict of arrays (NumPy).
+def read_weights(folder, load_file=None):
+    """The weights of a folder by their names here: dict of arrays, NumPy's unless `load_file` is that of
+    safetensors.torch.
 
     Raises `ValueError` for a file that is cut short or no safetensors file, and for tensors that no BERT has.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors import SafetensorError, numpy
 
     path = Path(folder) / WEIGHTS
     try:
-        stored = load_file(path)
+        stored = (load_file or numpy.load_file)(path)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} cannot be read, it is damaged or cut short: {error}") from error
     weights, unknown = by_our_names(stored)
@@ -128,13 +128,13 @@ def by_our_names(stored):
     return weights, unknown
 
 
-def weights_for(model_class, shapes, folder, name):
+def weights_for(model_class, shapes, folder, name, load_file=None):
     """The arrays of a folder for a model of that class whose weights have these shapes, a dict by name.
 
     Of a head that the folder has not there is none, which a printed line says. `name` is what the user calls the
     model. Raises `ValueError` as `read_weights` and `check_weights` do.
     """
-    arrays = read_weights(folder)
+    arrays = read_weights(folder, load_file)
     fresh = check_weights({name: array.shape for name, array in arrays.items()}, shapes, model_class.heads, folder)
     if fresh:
         print(f"{model_class.__name__}: {name} has no {' and no '.join(fresh)}. New ones were drawn at random: "

@@ -1,6 +1,7 @@
 """BERT: the encoder of the earlier lectures between three embeddings and the head of a task."""
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from coursekit import checkpoint, pretrained
@@ -31,9 +32,9 @@ class Pretrained(nn.Module):
         model = cls(checkpoint.read_config(folder), **settings)
         weights = model.weights()
         shapes = {name: weight.shape for name, weight in weights.items()}
-        with torch.no_grad():
-            for weight, array in checkpoint.weights_for(cls, shapes, folder, name).items():
-                weights[weight].copy_(torch.from_numpy(array))
+        # The file is mapped, not copied: rows of an embedding that no text asks for take no memory.
+        for weight, tensor in checkpoint.weights_for(cls, shapes, folder, name, load_file).items():
+            weights[weight].data = tensor.to(weights[weight].dtype)
         return model.eval()
 
     def save_pretrained(self, folder):
