@@ -8,7 +8,6 @@ import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
-from textwrap import wrap
 
 from IPython.core.inputtransformer2 import TransformerManager
 from packaging.requirements import InvalidRequirement, Requirement
@@ -237,8 +236,9 @@ def packed_wheel():
     with tempfile.TemporaryDirectory() as folder:
         wheel = build_wheel(folder)
         content = wheel.read_bytes()
-    lines = "\n".join(wrap(base64.b64encode(content).decode(), LINE))
-    return PACKED.format(name=wheel.name, version=metadata.version("coursekit"), content=lines,
+    text = base64.b64encode(content).decode()
+    lines = [text[start:start + LINE] for start in range(0, len(text), LINE)]
+    return PACKED.format(name=wheel.name, version=metadata.version("coursekit"), content="\n".join(lines),
                          sha256=hashlib.sha256(content).hexdigest())
 
 

@@ -54,7 +54,8 @@ def cells_of(path):
 
 
 def text_of(path):
-    return "\n".join(cell.source for cell in cells_of(path))
+    """The text of a hand-out, but for the wheel in it."""
+    return "\n".join(cell.source for cell in cells_of(path) if cell.id != "coursekit")
 
 
 # Every lecture, as a file.
