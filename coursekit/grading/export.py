@@ -120,7 +120,7 @@ def gradescope_text(record):
     total = {"score": grade} if grade is not None else {}
     return json.dumps({**total, "output": "\n".join(filter(None, words)), "output_format": "text",
                        "visibility": "visible", "stdout_visibility": "hidden",
-                       "tests": tests if grade is not None else []}, indent=1) + "\n"
+                       "tests": tests if grade is not None else []}) + "\n"
 
 
 SETUP = """\

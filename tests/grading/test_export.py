@@ -99,6 +99,14 @@ def test_no_cell_is_a_formula(tmp_path, text):
     assert dict(zip(header, row))["points"] == "0"  # numbers stay numbers
 
 
+@pytest.mark.parametrize("value, written", [
+    ("-5", "-5"), ("+4,5", "+4,5"), ("-", "-"), ("a\r\n\tb", "a b"), ("Anna-Lee", "Anna-Lee"), ("-5 apples", "'-5 apples"),
+    (7.0, "7"), (-1.5, "-1.5"), (20 / 3, "6.67"), (100, "100"), (0, "0"), (None, ""),
+])
+def test_cells(value, written):
+    assert export.cell(value) == written
+
+
 def test_what_is_no_formula_stays(tmp_path):
     folder = report_of(tmp_path / "r", [record("0042", "O'Neill-Smith, Åsa (=)", file="a-b.ipynb")])
     assert rows_of(folder / "grades.csv")[1][:3] == ["0042", "O'Neill-Smith, Åsa (=)", "a-b.ipynb"]
