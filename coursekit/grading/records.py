@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,7 @@ class Records:
                     self.duplicates[learner, record["file"]] = place
                 else:
                     self.places[learner] = place
-        self.order = sorted(self.places.values(), key=lambda place: (place.name.casefold(), place.learner))
+        self.order = sorted(self.places.values(), key=lambda place: (plain_letters(place.name), place.learner))
 
     def lines(self, path):
         """(offset, record) of every whole line under the rules."""
@@ -81,6 +82,12 @@ class Records:
     def __iter__(self):
         for place in self.order:
             yield place, self.read(place)
+
+
+def plain_letters(name):
+    """A name to sort by: Öztürk stands with the other names in O."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def rules_of(path):

@@ -176,7 +176,7 @@ def test_numbers_of_the_class(tmp_path):
     assert page.of("desc")[0] == ("0 to below 1 points: 3. 1 to below 2 points: 0. 2 to below 3 points: 0. "
                                   "3 to below 4 points: 2. 4 to below 5 points: 0. 5 points: 0.")
     # Of 4 judged, 1 passed and 3 failed; one more timed out.
-    assert re.search(r"05\.attend 05\.Attend 25 % 1 3 0 1", page.text)
+    assert re.search(r"05\.attend 05\.Attend 25% 1 3 0 1", page.text)
     assert "2 × scale forgotten Hint. 1 × something else" in page.text
     eye = page.text.partition("For an instructor's eye")[2].partition("Learners")[0]
     assert "Crashed: 1" in eye and "it ended at once" in eye
@@ -255,6 +255,11 @@ def test_lines_of_other_rules_are_passed_over(tmp_path):
     (tmp_path / "assignment.json").write_text(json.dumps({"lecture": "05", "policy": "proportional"}))
     write(tmp_path)
     assert rows_of(tmp_path / "grades.csv")[1][4] == "3.5"
+
+
+def test_learners_are_sorted_by_name(tmp_path):
+    folder = report_of(tmp_path / "r", [record(name, name) for name in ("zoe", "Öz", "Ot", "Émile", "Anna")])
+    assert [row[1] for row in rows_of(folder / "grades.csv")[1:]] == ["Anna", "Émile", "Ot", "Öz", "zoe"]
 
 
 def test_who_has_no_record_yet_is_counted(tmp_path):
