@@ -5,9 +5,9 @@ namespaces: of the machine it holds the interpreter, the C library and the insta
 package a copy without exercises. `inside.py` runs there; `confine.py` separates one submission from the next.
 """
 
-import itertools
 import json
 import os
+import platform
 import shutil
 import site
 import socket
@@ -24,7 +24,6 @@ from coursekit.grading import wire
 
 MODES = ("bubblewrap", "uid", "none")
 FIRST_UID = 61200  # of 4,000 that no distribution gives to people or services
-NUMBERS = itertools.count()  # of the boxes of this process
 HOW_TO = """the box needs bubblewrap and user namespaces on Linux: {why}
   install it:      apt install bubblewrap, dnf install bubblewrap, pacman -S bubblewrap
   Ubuntu 24.04 on: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for bwrap in /etc/apparmor.d
@@ -42,8 +41,10 @@ class Box:
     def __init__(self, mode="bubblewrap", frameworks=(), seconds=120):
         if mode not in MODES:
             raise ValueError(f"the box is {mode!r}, expected one of {', '.join(MODES)}")
+        if sys.platform != "linux":
+            raise ValueError(HOW_TO.format(why=f"this is {platform.system()}"))
         self.mode, self.folder = mode, Path(tempfile.mkdtemp(prefix="coursekit-box-"))
-        self.uid = FIRST_UID + (8 * os.getpid() + next(NUMBERS)) % 4000
+        self.uid, self.claim = unused_uid()
         self.control, theirs = wire.pair()
         try:
             command, environment = self.command(theirs.fileno(), frameworks)
@@ -144,6 +145,7 @@ class Box:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self.claim.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -153,14 +155,18 @@ class Visit:
 
     def __init__(self, box, connection):
         self.box, self.connection = box, connection
-        self.number, self.memory, self.ended = 0, 0, ""
+        self.number, self.memory, self.ended, self.broken = 0, 0, "", False
 
     def ask(self, order, seconds):
         """Send an order and return the answer to this very order. Raises wire.Broken or wire.TooLate."""
         self.number += 1
         deadline = time.monotonic() + seconds
-        wire.send(self.connection, self.number, order, deadline)
-        number, answer = wire.receive(self.connection, deadline)
+        try:
+            wire.send(self.connection, self.number, order, deadline)
+            number, answer = wire.receive(self.connection, deadline)
+        except wire.Broken:
+            self.broken = True
+            raise
         if number != self.number:
             raise wire.Broken(f"the answer to message {self.number} came with another number")
         return answer
@@ -168,7 +174,7 @@ class Visit:
     def close(self):
         self.connection.close()
         self.box.control.settimeout(60)
-        self.box.control.send(b"end")
+        self.box.control.send(b"why" if self.broken else b"end")
         report = json.loads(self.box.control.recv(4096))
         self.memory, self.ended = report["memory"], report["ended"]
         if self.box.mode != "bubblewrap":
@@ -179,6 +185,18 @@ class Visit:
 
     def __exit__(self, *raised):
         self.close()
+
+
+def unused_uid():
+    """A user id that no other box of this machine has, and the socket that holds the claim to it."""
+    for uid in range(FIRST_UID, FIRST_UID + 4000):
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0coursekit-box-{uid}")
+            return uid, claim
+        except OSError:
+            claim.close()
+    raise ValueError("4,000 boxes are open on this machine, and each needs a user id of its own")
 
 
 def environment_of(path, home="/tmp"):
