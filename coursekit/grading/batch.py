@@ -41,20 +41,26 @@ def grade_class(submissions, out, lecture=None, seed=None, policy="strict", box=
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     assignment = settled(out, submissions, roster, lecture, seed, policy, box)
-    if roster:
+    if roster and Path(roster).resolve() != (out / "roster.csv").resolve():
         shutil.copyfile(roster, out / "roster.csv")  # the reports need it
     for exercise in assignment.exercises:  # in this thread, once: workers find them made
         if exercise.kind != "predictor":
             exercise.questions(assignment.seed)
     path = out / ("results.jsonl" if shard is None else f"results-{shard[0]}-of-{shard[1]}.jsonl")
-    done = {(record["learner"], record["key"]) for record in records(path)}
     mend(path)
+    done = {(record["learner"], record["file"]): record for record in records(path)}
     with path.open("a", encoding="utf-8") as file, Pool(dask, workers, assignment) as submit:
-        work = todo(collect(submissions, roster), assignment, done, shard)
-        for submission, key, marks in finished(work, submit, assignment):
-            line = record(submission, key, assignment, marks, deadline, late_percent)
+        def write(line):
             file.write(json.dumps(line) + "\n")
             file.flush()
+
+        for earlier in done.values():  # the rules for lateness may have changed since
+            if (now := earlier | lateness(earlier, deadline, late_percent)) != earlier:
+                write(now)
+        done = {place: earlier["key"] for place, earlier in done.items()}
+        work = todo(collect(submissions, roster), assignment, done, shard)
+        for submission, key, marks in finished(work, submit, assignment):
+            write(record(submission, key, assignment, marks, deadline, late_percent))
     return assignment
 
 
@@ -82,21 +88,23 @@ def lecture_of(submissions, roster):
 
 
 def records(path):
-    """The records of a file, without a last line that a kill cut short."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield json.loads(line)
+    """The records of a file; a line that is damaged is passed over."""
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
 
 
 def mend(path):
-    """Cut off what follows the last whole line."""
-    if path.exists():
+    """End the last line, which a kill may have cut short, so that the next record has a line of its own."""
+    if path.exists() and path.stat().st_size:
         with path.open("rb+") as file:
-            content = file.read()
-            file.truncate(content.rfind(b"\n") + 1)
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                file.write(b"\n")
 
 
 def todo(submissions, assignment, done, shard):
@@ -105,7 +113,7 @@ def todo(submissions, assignment, done, shard):
         text = submission.content if submission.content is not None else submission.file.encode(errors="replace")
         key = assignment.key(submission.status.encode() + b"\0" + text)
         mine = shard is None or int(hashlib.sha256(submission.learner.encode()).hexdigest(), 16) % shard[1] == shard[0] - 1
-        if mine and (submission.learner, key) not in done:
+        if mine and done.get((submission.learner, submission.file)) != key:
             yield submission, key
 
 
@@ -133,17 +141,20 @@ def ready(result):
 
 def record(submission, key, assignment, marks, deadline, late_percent):
     """The line of one submission."""
-    late, deducted, message = 0, 0.0, marks["message"]
-    if deadline is not None and submission.when is not None:
-        late = max(0, math.ceil((submission.when - deadline.timestamp()) / DAY))
-        deducted = round(min(1, late * late_percent / 100) * (marks["points"] or 0), 2)
-    elif submission.late:
-        message = "; ".join(filter(None, [message, "late, says the export, which does not say by how much"]))
     content = hashlib.sha256(submission.content).hexdigest() if submission.content is not None else ""
-    return {"key": key, "learner": submission.learner, "name": submission.name, "file": submission.file,
-            "content": content, "lecture": assignment.lecture, "seed": assignment.seed, "policy": assignment.policy,
-            "box": assignment.box, "coursekit": version("coursekit"), **marks, "message": message, "days_late": late,
-            "deducted": deducted}
+    line = {"key": key, "learner": submission.learner, "name": submission.name, "file": submission.file,
+            "content": content, "when": submission.when, "late": submission.late, "lecture": assignment.lecture,
+            "seed": assignment.seed, "policy": assignment.policy, "box": assignment.box, "coursekit": version("coursekit"),
+            **marks}
+    return line | lateness(line, deadline, late_percent)
+
+
+def lateness(line, deadline, late_percent):
+    """Begun days after the deadline and the points that they take; nothing where no time is known."""
+    if deadline is None or line["when"] is None:
+        return {"days_late": 0, "deducted": 0.0}
+    late = max(0, math.ceil((line["when"] - deadline.timestamp()) / DAY))
+    return {"days_late": late, "deducted": round(min(1, late * late_percent / 100) * (line["points"] or 0), 2)}
 
 
 def progress_bar():

@@ -206,6 +206,9 @@ def examine_in_box(exercise, part, use):
                 case = {"do": "ask", "inputs": question.case.inputs, "init": question.case.init,
                         "weights": question.case.weights}
                 outcomes.append(outcome_of(visit.ask(case, 1.5 * task.seconds + 2)))
+                if outcomes[-1].status in ("missing", "timed out"):
+                    outcomes += [outcomes[-1]] * (len(questions) - len(outcomes))
+                    break  # no need to wait in every case
         except wire.TooLate:
             ended = "timed out"
         except (wire.Broken, KeyError, TypeError, ValueError) as error:
