@@ -142,7 +142,7 @@ class Summary:
         if record["days_late"]:
             taken = f", {number(record['deducted'])} points taken off" if record["deducted"] else ""
             self.noted["late"].append(line | {"message": f"{plural(record['days_late'], 'day')}{taken}"})
-        elif "late, says the export" in record["message"]:
+        elif record.get("late") and record.get("when") is None:
             self.noted["late"].append(line)
 
     def add_duplicate(self, records, record):
