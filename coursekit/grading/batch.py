@@ -205,7 +205,7 @@ class Pool:
         if self.dask:
             from distributed import Client
 
-            self.client = Client(self.dask, set_as_default=False)
+            self.client = Client(self.dask)
             self.workers = sum(self.client.nthreads().values())
         else:
             self.executor = ThreadPoolExecutor(self.workers)
