@@ -164,6 +164,13 @@ def test_odd_cells():
         code_cells(json.dumps({"cells": [{"cell_type": "code", "source": ""}] * 2001}).encode())
 
 
+def test_a_package_in_a_notebook_is_passed_over():
+    packed = "\n".join(["QUJD" * 19] * 2000)
+    text = f'WHEEL = """\n{packed}\n"""\nx = 1'
+    short, = code_cells(notebook(text))
+    assert len(short) < 3000 and short.count("\n") == text.count("\n") and short.endswith('"""\nx = 1')
+
+
 @pytest.mark.parametrize("answer", [
     None, [], {"status": "passed"}, {"status": "answered", "answer": None, "message": "", "changed": ()},
     {"status": "answered", "answer": (), "message": "", "changed": ()},
