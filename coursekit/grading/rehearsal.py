@@ -89,8 +89,8 @@ def rehearse(lecture, out, students=300, seed=0):
     arguments give the same bytes. Returns what truth.json holds.
 
     In it is every misconception of every exercise with the other answers right, and everything else that comes in:
-    right answers in several styles, empty hand-outs, late and repeated ones, damaged ones, none at all, and hostile ones
-    where `hostile.CORPUS` has some for the lecture.
+    right answers in several styles, empty hand-outs, late and repeated ones, damaged ones, none at all, and where
+    `hostile.CORPUS` has some for the lecture and there is room, hostile ones.
     Raises ValueError for an unknown lecture, for too few students, and where `out` has submissions already.
     """
     out = Path(out)
@@ -131,14 +131,9 @@ def plans_of(exercises, lecture, students, rng):
 
     mistakes = [{"kind": "mistake", "answers": all_of("right") | {exercise.id: name}}
                 for exercise in exercises for name in exercise.wrong]
-    entries = [entry for entry in hostile.CORPUS if entry.lecture == lecture]
-    quick = [entry.name for entry in entries if not entry.slow]
-    slow = [entry.name for entry in entries if entry.slow]
-    chosen = [*rng.permutation(quick)[:students // 12], *rng.permutation(slow)[:students // 100]]
     share = max(2, students // 50)
     plans = [
         *mistakes,
-        *({"kind": "hostile", "entry": str(name)} for name in chosen),
         *({"kind": "damaged", "damage": damage, "answers": all_of("right")} for damage in DAMAGES),
         *({"kind": "missing"} for _ in range(share)),
         *({"kind": "empty", "answers": all_of("nothing")} for _ in range(share)),
@@ -146,8 +141,13 @@ def plans_of(exercises, lecture, students, rng):
         *({"kind": "late", "days": days, "answers": all_of("right")} for days in range(1, share + 1)),
         *({"kind": "restyled", "answers": all_of("restyled")} for _ in range(2)),
     ]
-    if students < len(plans) + 2:
+    room = students - len(plans) - 2
+    if room < 0:
         raise ValueError(f"{students} students are too few to hold everything once: expected at least {len(plans) + 2}")
+    entries = [entry for entry in hostile.CORPUS if entry.lecture == lecture]
+    quick = rng.permutation([entry.name for entry in entries if not entry.slow])[:students // 12]
+    slow = rng.permutation([entry.name for entry in entries if entry.slow])[:students // 100]
+    plans += [{"kind": "hostile", "entry": str(name)} for name in [*slow, *quick][:room]]
     while len(plans) < students:
         kind = rng.choice(["perfect", "restyled", "mixed"], p=[0.3, 0.2, 0.5])
         if kind == "mixed":

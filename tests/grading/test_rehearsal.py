@@ -165,10 +165,10 @@ def test_missing_and_unknown_records_are_found(classroom, records):
 
 
 def test_too_few_students_or_a_used_folder_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="64 students are too few .* at least 65"):
-        rehearse("05", tmp_path, students=64)
+    with pytest.raises(ValueError, match="63 students are too few .* at least 64"):
+        rehearse("05", tmp_path, students=63)
     assert list(tmp_path.iterdir()) == []
-    assert len(rehearse("05", tmp_path / "smallest", students=65)["students"]) == 65
+    assert len(rehearse("05", tmp_path / "smallest", students=64)["students"]) == 64
     with pytest.raises(ValueError, match="unknown lecture '99'"):
         rehearse("99", tmp_path)
     rehearse("13", tmp_path, students=80)
