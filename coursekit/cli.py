@@ -191,8 +191,9 @@ def _rehearse(args):
         for line in disagreements or ["Every mark is what it should be."]:
             print(line)
         return 1 if disagreements else 0
-    rehearsal.rehearse(args.lecture, args.out, args.students, args.seed)
-    print(f"coursekit grade {args.out}/submissions --lecture {args.lecture} --roster {args.out}/roster.csv --out REPORT")
+    truth = rehearsal.rehearse(args.lecture, args.out, args.students, args.seed)
+    print(f"coursekit grade {args.out}/submissions --lecture {args.lecture} --roster {args.out}/roster.csv "
+          f"--deadline {truth['deadline']} --late-percent 10 --out REPORT")
     return 0
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import textwrap
+from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -67,8 +68,8 @@ FAMILY = ("Lee", "O'Brien", "Kovač", "García Márquez", "Nakamura", "Müller",
           "Andersson")
 STRANGE = ("=1+1", "<img src=x onerror=alert(1)>", "Robert'); DROP TABLE Students;--", "../../etc/passwd", "-2+3")
 
-DEADLINE = 1_800_000_000  # seconds since the epoch
-DAY = 86_400
+DEADLINE = datetime(2027, 1, 15, 12, tzinfo=timezone.utc)
+DAY = 86_400  # seconds
 
 # What is done to a notebook's bytes, and whether a notebook can still be read of it.
 DAMAGES = {
@@ -104,7 +105,7 @@ def rehearse(lecture, out, students=300, seed=0):
     plans = plans_of(graded, lecture, students, rng)
     writer = Writer(lecture, graded, rng)
     (out / "submissions").mkdir(parents=True)
-    truth = {"lecture": lecture, "seed": seed, "deadline": DEADLINE, "students": {}}
+    truth = {"lecture": lecture, "seed": seed, "deadline": DEADLINE.isoformat(), "students": {}}
     rows = []
     for index, plan in enumerate(plans):
         id, name = f"{index + 1:04}", name_of(index, rng)
@@ -178,7 +179,7 @@ class Writer:
         for name, content in zip(names, contents):
             (folder / name).write_bytes(content)
             # Whoever is late is so by the end of the given day.
-            when = DEADLINE + DAY * plan["days"] - 60 if plan["kind"] == "late" else DEADLINE - DAY
+            when = DEADLINE.timestamp() + (DAY * plan["days"] - 60 if plan["kind"] == "late" else -DAY)
             os.utime(folder / name, (when, when))
         return names
 
@@ -384,12 +385,14 @@ class Marks:
 
 
 def disagreements(truth, records):
-    """Where the records of a grading differ from what the class is known to be, one line each."""
+    """Where the records of a grading differ from what the class is known to be, one line each. Days late are compared
+    where the grading had a deadline, which should be that of truth.json."""
     if not records:
         return ["there are no records"]
     counted = {record["learner"]: record for record in records if record["status"] != "duplicate"}
     lines = [f"{id}: no such student" for id in sorted(counted.keys() - truth["students"].keys())]
     wanted = expected(truth, records[0]["seed"], records[0]["policy"])
+    with_deadline = any(record["days_late"] for record in records)
     for id, mark in wanted.items():
         who = f"{id} ({truth['students'][id].get('entry') or truth['students'][id]['kind']})"
         if id not in counted:
@@ -400,6 +403,9 @@ def disagreements(truth, records):
             lines.append(f"{who}: {record['status']}, expected {mark['status']}")
         if mark["points"] is None and record["points"] is not None:
             lines.append(f"{who}: {record['points']} points, expected none")
+        days = truth["students"][id].get("days", 0)
+        if with_deadline and record["days_late"] != days:
+            lines.append(f"{who}: {record['days_late']} days late, expected {days}")
         rows = {row["id"]: row for row in record["exercises"]}
         for exercise, row in mark["exercises"].items():
             got = rows.get(exercise, {"status": "no record", "mistake": "", "points": None})

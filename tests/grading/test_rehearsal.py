@@ -1,8 +1,10 @@
 """The synthetic class: what truth.json says of a notebook is so, and a grading of the class is held against it."""
 
 import json
+import math
 import shutil
 from collections import Counter
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from coursekit import cli
 from coursekit.exercises import library
 from coursekit.exercises.exercise import examine
+from coursekit.grading import rehearsal
 from coursekit.grading.batch import grade_class
 from coursekit.grading.collect import collect
 from coursekit.grading.hostile import CORPUS
@@ -87,11 +90,9 @@ def test_collection_finds_whose_each_is(classroom):
         assert [submission.file for submission in found[id] if submission.file] == student["files"]
         first, *others = found[id]
         assert [submission.status for submission in others] == ["duplicate"] * (student["kind"] == "repeated")
-        if student["kind"] == "late":
-            assert truth["deadline"] + 86_400 * (student["days"] - 1) < first.when < (
-                truth["deadline"] + 86_400 * student["days"])
-        elif first.when:
-            assert first.when < truth["deadline"]
+        if first.when:
+            late = first.when - datetime.fromisoformat(truth["deadline"]).timestamp()
+            assert math.ceil(late / 86_400) == student.get("days", -1)
 
 
 def test_marks_that_can_be_counted_by_hand():
@@ -122,7 +123,7 @@ def record_of(student, mark):
     rows = [{"id": id, "status": row["status"] or "crashed", "mistake": row["mistake"] or "",
              "points": row["points"][0]} for id, row in mark["exercises"].items()]
     return {"learner": student, "seed": 7, "policy": "strict", "status": mark["status"] or "partly graded",
-            "points": mark["points"] and mark["points"][0], "exercises": rows}
+            "points": mark["points"] and mark["points"][0], "days_late": 0, "exercises": rows}
 
 
 @pytest.fixture
@@ -146,6 +147,7 @@ def test_a_faultless_grading_agrees(classroom, records):
     ("empty", lambda record: record["exercises"][0].update(status="failed"), "'failed', expected 'not attempted'"),
     ("mistake", lambda record: [row.update(mistake="") for row in record["exercises"]], "mistake '', expected"),
     ("hostile", lambda record: record["exercises"][1].update(points=2), "2 points, expected 0"),
+    ("perfect", lambda record: record.update(days_late=2), "2 days late, expected 0"),
     ("missing", lambda record: record.update(points=0), "0 points, expected none"),
     ("missing", lambda record: record.update(status="graded"), "graded, expected missing"),
 ])
@@ -153,7 +155,9 @@ def test_a_wrong_mark_is_found(classroom, records, kind, damage, words):
     id = student_of(classroom[1], kind)
     damage(records[id])
     lines = disagreements(classroom[1], list(records.values()))
-    assert lines and all(line.startswith(id) for line in lines) and words in "\n".join(lines)
+    assert words in "\n".join(lines)
+    late = [student for student, known in classroom[1]["students"].items() if known["kind"] == "late"]
+    assert {line[:4] for line in lines} == ({id, *late} if kind == "perfect" and "days" in words else {id})
 
 
 def test_missing_and_unknown_records_are_found(classroom, records):
@@ -187,7 +191,7 @@ def test_a_small_class_is_graded_as_it_should_be(tmp_path, capsys, policy):
     assert cli.main(["rehearse", "13", "--out", f"{tmp_path}/class", "--students", "75"]) == 0
     assert "coursekit grade" in capsys.readouterr().out
     grade_class(tmp_path / "class/submissions", tmp_path / "report", "13", 11, policy, workers=2,
-                roster=tmp_path / "class/roster.csv")
+                roster=tmp_path / "class/roster.csv", deadline=rehearsal.DEADLINE, late_percent=50)
     assert compare(tmp_path / "class", tmp_path / "report") == []
     compared = ["rehearse", "13", "--out", f"{tmp_path}/class", "--compare", f"{tmp_path}/report"]
     assert cli.main(compared) == 0
@@ -195,6 +199,8 @@ def test_a_small_class_is_graded_as_it_should_be(tmp_path, capsys, policy):
 
     results = tmp_path / "report/results.jsonl"
     lines = [json.loads(line) for line in results.read_text().splitlines()]
+    known = json.loads((tmp_path / "class/truth.json").read_text())["students"]
+    assert {record["deducted"] for record in lines if known[record["learner"]]["kind"] == "late"} == {6.5, 13}
     best = max(lines, key=lambda record: record["points"] or 0)
     best["exercises"][0]["points"] = 0
     results.write_text("".join(json.dumps(record) + "\n" for record in lines))
