@@ -1338,6 +1338,19 @@ def attend(query, key, value):
     os._exit(0)
 """)
 
+attack("rows without an end", "Its answers have so many rows that comparing them takes the grader minutes.",
+       f"""{FORGE}
+import json
+import struct
+
+def attend(query, key, value):
+    rows = {{"dict": {{**answered(1), "changed": {{"tuple": []}}, "answer": {{"tuple": [{{"array": 0}}] * 300_000}}}}}}
+    while True:
+        header = json.dumps({{"number": number(), "message": rows, "arrays": [["f8", [value.shape[1]]]]}}).encode()
+        grader.sendall(struct.pack(">II", len(header), 8 * value.shape[1]) + header + bytes(8 * value.shape[1]))
+        wire.receive(grader)
+""")
+
 attack("the caller replaced", "It answers every question itself, those after its own exercise too.", f"""{FORGE}
 def attend(query, key, value):
     first = number()

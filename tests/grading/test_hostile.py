@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import json
 import os
-import pwd
 import secrets
 import shutil
 import socket
@@ -33,7 +32,7 @@ SEED = 20_261
 
 def places():
     """The folders in which a canary lies, and into which nothing may be written."""
-    found = [pwd.getpwuid(os.getuid()).pw_dir, tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm", os.getcwd()]
+    found = [os.path.expanduser("~"), tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm", os.getcwd()]
     return [Path(folder) for folder in dict.fromkeys(found) if os.access(folder, os.W_OK)]
 
 
