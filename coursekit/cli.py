@@ -184,7 +184,10 @@ def _grade(args):
 
 
 def _rehearse(args):
-    from coursekit.grading import rehearsal
+    try:
+        from coursekit.grading import rehearsal
+    except ImportError:
+        raise ValueError("this copy of the course comes without solutions, which a rehearsal needs") from None
 
     if args.compare:
         disagreements = rehearsal.compare(args.out, args.compare)

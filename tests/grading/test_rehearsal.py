@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import sys
 from collections import Counter
 from datetime import datetime
 
@@ -212,3 +213,10 @@ def test_a_small_class_is_graded_as_it_should_be(tmp_path, capsys, policy):
 def test_comparing_nothing_says_so(tmp_path, capsys):
     assert cli.main(["rehearse", "05", "--out", f"{tmp_path}", "--compare", f"{tmp_path}"]) == 2
     assert "truth.json cannot be read" in capsys.readouterr().err
+
+
+def test_learners_copies_have_no_rehearsal(monkeypatch, capsys):
+    monkeypatch.delattr("coursekit.grading.rehearsal")
+    monkeypatch.setitem(sys.modules, "coursekit.grading.rehearsal", None)
+    assert cli.main(["rehearse", "05", "--out", "nowhere"]) == 2
+    assert "without solutions" in capsys.readouterr().err
