@@ -147,6 +147,8 @@ def scaled_dot_product_attention(query, key, value, mask=None, *, dropout=0.0, r
         return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
     # What the kernels make of a row without any allowed place, NaN or zero, depends on the device and the version.
     nothing = ~mask.any(-1, keepdim=True)
+    if nothing.is_cpu and not torch.compiler.is_compiling() and not nothing.any():  # on a GPU, looking would take longer
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
     context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask | nothing, dropout_p=dropout)
     return context.masked_fill(nothing, 0.0)
 
