@@ -24,7 +24,7 @@ STATUSES = {"answered", "missing", "not attempted", "raised", "interrupted", "ti
 LONGEST = 2000  # characters of a text that came out of a box
 CELLS, CHARACTERS = 2000, 4 * 2**20  # of one notebook; a lecture has a hundred cells
 PACKED = re.compile(r"(?:^[A-Za-z0-9+/=]{60,}\n){100,}", re.MULTILINE)
-DEEPEST = 8  # tuples within tuples of an answer
+PARTS = 10_000  # arrays and texts of one answer
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def mark_exercise(exercise, cells, plan, use):
             found = examine_in_box(exercise, plan[part], use)
             best = found if best is None or sum(found["passed"]) > sum(best["passed"]) else best
     if best is None:
-        best = {"status": "missing", "passed": [], "text": plan["why"] or f"nothing defines {task.name}"}
+        best = {"status": "missing", "mistake": "", "passed": [], "text": plan["why"] or f"nothing defines {task.name}"}
     share = sum(best["passed"]) / len(best["passed"]) if best["passed"] else 0.0
     if use.assignment.policy == "strict":
         share = float(share == 1)
@@ -197,7 +197,7 @@ def mark_exercise(exercise, cells, plan, use):
 
 def is_open(found):
     """Whether a second try, with more of the notebook, may find more than the first."""
-    return found["status"] not in ("passed", "not attempted") and not found.get("mistake")
+    return found["status"] in ("failed", "missing") and not found["mistake"]
 
 
 def examine_in_box(exercise, part, use):
@@ -256,9 +256,13 @@ def outcome_of(answer):
                    str(answer["message"])[:LONGEST], changed)
 
 
-def expect_plain(value, depth=0):
-    if isinstance(value, tuple) and value and depth < DEEPEST:
-        for part in value:
-            expect_plain(part, depth + 1)
-    elif not (isinstance(value, np.ndarray) or isinstance(value, str) and len(value) <= LONGEST):
-        raise ValueError("the answer is no array, text or tuple of these")
+def expect_plain(value):
+    """Raise ValueError unless the answer is an array, a text, or a tuple of these with PARTS parts in all."""
+    waiting, parts = [value], 0
+    while waiting:
+        part = waiting.pop()
+        parts += 1
+        if isinstance(part, tuple) and part and parts + len(part) <= PARTS:
+            waiting += part
+        elif not (isinstance(part, np.ndarray) or isinstance(part, str) and len(part) <= LONGEST):
+            raise ValueError("the answer is no array, no text and no tuple of a few of these")

@@ -12,6 +12,7 @@ import re
 import symtable
 import types
 import warnings
+from collections import defaultdict
 from dataclasses import dataclass
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -95,6 +96,7 @@ def read(node, cell, lines, imported):
             uses = set()
         elif owner in imported and all(isinstance(part, ast.Constant) for part in given):
             kind = "setting"
+            changes.add(owner)
         else:
             kind = "call"
             if isinstance(called.func, ast.Attribute) and owner not in imported:
@@ -131,23 +133,34 @@ def base(node):
 
 def needed(found, name, wide=False):
     """The statements that the exercise called `name` depends on, in the notebook's order; none if nothing binds it."""
-    kept = closure(found, set(), {name})
+    making = defaultdict(list)  # name: the statements that bind or change it
+    for index, statement in enumerate(found):
+        for made in statement.binds | statement.changes:
+            making[made].append(index)
+    kept = closure(found, making, {name}, ())
     if wide:
         own = set().union(*(found[index].binds for index in kept if found[index].kind != "import"))
-        kept = closure(found, kept | {index for index, statement in enumerate(found) if statement.uses & DYNAMIC
-                                      or statement.kind == "call" and statement.uses & own}, {name})
+        more = [index for index, statement in enumerate(found) if statement.uses & DYNAMIC
+                or statement.kind == "call" and statement.uses & own]
+        kept = closure(found, making, {name}, more)
     chosen = [found[index] for index in sorted(kept)]
     return chosen if any(name in part.binds or part.uses & DYNAMIC for part in chosen) else []
 
 
-def closure(found, kept, names):
-    """The indices in `kept` and those of all statements on which these, and the names, depend."""
-    names = names.union(*(found[index].uses for index in kept))
-    while new := {index for index, statement in enumerate(found) if index not in kept and (
-            statement.binds & names or statement.changes & names
-            or statement.kind == "setting" and statement.uses <= names)}:
-        kept = kept | new
-        names = names.union(*(found[index].uses for index in new))
+def closure(found, making, names, indices):
+    """The indices given, and those of all statements on which these, and the names, depend."""
+    kept, known, waiting = set(), set(), list(names)
+    for index in indices:
+        kept.add(index)
+        waiting += found[index].uses
+    while waiting:
+        name = waiting.pop()
+        if name not in known:
+            known.add(name)
+            for index in making.get(name, ()):
+                if index not in kept:
+                    kept.add(index)
+                    waiting += found[index].uses
     return kept
 
 

@@ -62,7 +62,8 @@ def test_environment_is_clean(box, monkeypatch):
     assert set(names) <= {"PATH", "HOME", "TMPDIR", "USER", "LOGNAME", "LANG", "PYTHONPATH", "PYTHONHASHSEED",
                           "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
                           "OMP_WAIT_POLICY", "MPLBACKEND", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "HF_HUB_OFFLINE",
-                          "CUDA_VISIBLE_DEVICES", "OPENBLAS_CORETYPE"}
+                          "CUDA_VISIBLE_DEVICES", "OPENBLAS_CORETYPE", "TF_NUM_INTRAOP_THREADS",
+                          "TF_NUM_INTEROP_THREADS"}
     assert probe(box, "return ' '.join(sorted(os.listdir('/proc/self/fd')))").split()[:4] == ["0", "1", "2", "3"]
 
 

@@ -176,6 +176,8 @@ def test_a_package_in_a_notebook_is_passed_over():
     {"status": "answered", "answer": (), "message": "", "changed": ()},
     {"status": "answered", "answer": {"a": 1}, "message": "", "changed": ()},
     {"status": "answered", "answer": 3, "message": "", "changed": ()},
+    {"status": "answered", "answer": (("a",) * 100,) * 100, "message": "", "changed": ()},
+    {"status": "answered", "answer": ((),), "message": "", "changed": ()},
     {"status": "answered", "answer": "x" * 10**5, "message": "", "changed": ()}])
 def test_forged_outcomes_are_refused(answer):
     with pytest.raises((ValueError, KeyError, TypeError)):

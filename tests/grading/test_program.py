@@ -112,3 +112,19 @@ def test_a_cell_that_cannot_be_read_costs_only_itself(bad):
 def test_lines_are_the_cells_own():
     plan = program.plan(["# one\n\nx = 1\n\n\n@staticmethod\ndef answer():\n    return x"], ["answer"])["answer"]
     assert [(cell, line) for cell, line, _ in plan["narrow"]["statements"]] == [(0, 3), (0, 6)]
+
+
+def test_a_long_chain_takes_no_longer_than_its_length():
+    cells = ["\n".join(["x0 = 1", *(f"x{i} = x{i - 1}" for i in range(1, 20_000))])]
+    found, _ = program.statements(cells)
+    looked = []
+
+    class Counted(set):
+        def __iter__(self):
+            looked.append(1)
+            return super().__iter__()
+
+    for statement in found:
+        statement.uses = Counted(statement.uses)
+    assert len(program.needed(found, "x19999")) == 20_000
+    assert len(looked) <= 2 * 20_000
