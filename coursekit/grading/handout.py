@@ -86,7 +86,8 @@ def handout(lecture, out, *, source=EMBEDDED, index="", course="", deadline="", 
         starters = {place: library.with_reference(exercise) for place, exercise in starters.items()}
     embedded = source == EMBEDDED and not index
     pip = "install_coursekit()" if embedded else " ".join(["%pip install --quiet --no-deps", *wanted(source, index)])
-    first = next((i for i, cell in enumerate(notebook.cells) if re.search(PIP, cell.source)), None)
+    first = next((i for i, cell in enumerate(notebook.cells)
+                  if "import coursekit\n" in cell.source and re.search(PIP, cell.source)), None)
     if not first:
         raise ValueError(f"{origin.name} has no set-up cell after its title; expected one with {PIP[:-3]}")
 

@@ -241,7 +241,8 @@ def test_an_answered_starter_is_not_handed_out(tmp_path):
 
 
 def test_a_notebook_without_a_set_up_cell_is_refused(tmp_path):
-    folder = edited(tmp_path, lambda cells: cells.pop(1))
+    another = nbformat.v4.new_code_cell("%pip install nervaluate")
+    folder = edited(tmp_path, lambda cells: cells.__setitem__(1, another))
     with pytest.raises(ValueError, match="has no set-up cell after its title; expected one with %pip install"):
         handout("02", tmp_path, source=URL, folder=folder)
 
