@@ -71,7 +71,7 @@ def _parser():
     grade.add_argument("--out", required=True, help="the folder for records and reports; started again, it goes on")
     grade.add_argument("--lecture", help="such as 05 (default: the one whose checks the notebooks call)")
     grade.add_argument("--seed", type=int, help="of the hidden inputs, to grade again with the same (default: chosen)")
-    grade.add_argument("--policy", choices=("strict", "proportional"), default="strict",
+    grade.add_argument("--policy", choices=("strict", "proportional"),
                        help="an exercise's points for all its cases or none, or by cases passed (default: strict)")
     grade.add_argument("--roster", help="a CSV of the class: ids and names, or a gradebook of Canvas or Moodle")
     grade.add_argument("--deadline", type=datetime.fromisoformat, help="such as 2027-01-31T23:59+01:00")
@@ -79,8 +79,8 @@ def _parser():
     grade.add_argument("--workers", type=int, help="boxes that work at once (default: one per core)")
     grade.add_argument("--dask", metavar="ADDRESS", help="work on a Dask cluster, such as tcp://10.0.0.1:8786")
     grade.add_argument("--shard", type=_shard, metavar="I/N", help="the I-th of N shares, for job arrays")
-    grade.add_argument("--box", choices=("bubblewrap", "uid", "none"), default="bubblewrap",
-                       help="how submissions are confined; see SECURITY.md")
+    grade.add_argument("--box", choices=("bubblewrap", "uid", "none"),
+                       help="how submissions are confined, see SECURITY.md (default: bubblewrap)")
     grade.add_argument("--trust-submissions", action="store_true", help="needed with --box none, which confines nothing")
     grade.set_defaults(run=_grade)
 

@@ -16,7 +16,6 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,12 +28,13 @@ DAY = 24 * 3600
 ASKED_FOR = re.compile(rb"coursekit\.check\(\\*[\"'](\d\d)\.")
 
 
-def grade_class(submissions, out, lecture=None, seed=None, policy="strict", box="bubblewrap", workers=None, dask=None,
-                shard=None, roster=None, deadline=None, late_percent=0.0):
+def grade_class(submissions, out, lecture=None, seed=None, policy=None, box=None, workers=None, dask=None, shard=None,
+                roster=None, deadline=None, late_percent=0.0):
     """Grade all submissions of a folder or zip and write the records into the folder `out`; returns the Assignment.
 
-    lecture: such as "05"; None takes the one whose checks most notebooks call. seed: of the hidden inputs; None goes on
-    with the seed of an earlier run in `out`, or chooses one. workers: how many boxes work at once, one per core by
+    lecture: such as "05"; None takes the one whose checks most notebooks call. seed: of the hidden inputs; None chooses
+    one. policy, box: as in Assignment, "strict" and "bubblewrap" by default. Where `out` has an earlier run, it goes on
+    under the same rules but for those that are given. workers: how many boxes work at once, one per core by
     default. dask: the address of a scheduler to work there instead. shard: (i, n), the i-th of n shares, counted from 1,
     with a file of its own. deadline: a datetime, after which every begun day takes late_percent of the points.
     """
@@ -58,9 +58,12 @@ def grade_class(submissions, out, lecture=None, seed=None, policy="strict", box=
             if (now := earlier | lateness(earlier, deadline, late_percent)) != earlier:
                 write(now)
         done = {place: earlier["key"] for place, earlier in done.items()}
-        work = todo(collect(submissions, roster), assignment, done, shard)
-        for submission, key, marks in finished(work, submit, assignment):
-            write(record(submission, key, assignment, marks, deadline, late_percent))
+        collected = collect(submissions, roster)
+        with progress_bar(len(collected)) as bar:
+            work = todo(collected, assignment, done, shard, bar)
+            for submission, key, marks in finished(work, submit, assignment):
+                write(record(submission, key, assignment, marks, deadline, late_percent))
+                bar.update()
     return assignment
 
 
@@ -69,8 +72,8 @@ def settled(out, submissions, roster, lecture, seed, policy, box):
     path = out / "assignment.json"
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     lecture = lecture or earlier.get("lecture") or lecture_of(submissions, roster)
-    if seed is None:
-        seed = earlier.get("seed", secrets.randbelow(2**32))
+    seed = earlier.get("seed", secrets.randbelow(2**32)) if seed is None else seed
+    policy, box = policy or earlier.get("policy", "strict"), box or earlier.get("box", "bubblewrap")
     assignment = Assignment(lecture, seed, policy, box)
     replace_file(path, json.dumps({"lecture": lecture, "seed": seed, "policy": policy, "box": box,
                                    "coursekit": version("coursekit")}, indent=1) + "\n")
@@ -107,30 +110,31 @@ def mend(path):
                 file.write(b"\n")
 
 
-def todo(submissions, assignment, done, shard):
-    """(submission, its key) of those without a record, and of this share alone."""
+def todo(submissions, assignment, done, shard, bar):
+    """(submission, its key) of those without a record, and of this share alone. The others do not count as work."""
     for submission in submissions:
         text = submission.content if submission.content is not None else submission.file.encode(errors="replace")
         key = assignment.key(submission.status.encode() + b"\0" + text)
         mine = shard is None or int(hashlib.sha256(submission.learner.encode()).hexdigest(), 16) % shard[1] == shard[0] - 1
         if mine and done.get((submission.learner, submission.file)) != key:
             yield submission, key
+        else:
+            bar.total -= 1
+            bar.refresh()
 
 
 def finished(work, submit, assignment):
     """(submission, key, marks), each as soon as it is ready. No more submissions are held than the workers need."""
     waiting = {}
-    with progress_bar() as bar:
-        while True:
-            for submission, key in itertools.islice(work, submit.most - len(waiting)):
-                known = no_marks(submission.status, submission.problem, assignment) if submission.status else None
-                waiting[ready(known) if known else submit(submission.content)] = submission, key
-            if not waiting:
-                return
-            for future in submit.wait(waiting):
-                submission, key = waiting.pop(future)
-                bar.update()
-                yield submission, key, future.result()
+    while True:
+        for submission, key in itertools.islice(work, submit.most - len(waiting)):
+            known = no_marks(submission.status, submission.problem, assignment) if submission.status else None
+            waiting[ready(known) if known else submit(submission.content)] = submission, key
+        if not waiting:
+            return
+        for future in submit.wait(waiting):
+            submission, key = waiting.pop(future)
+            yield submission, key, future.result()
 
 
 def ready(result):
@@ -157,10 +161,10 @@ def lateness(line, deadline, late_percent):
     return {"days_late": late, "deducted": round(min(1, late * late_percent / 100) * (line["points"] or 0), 2)}
 
 
-def progress_bar():
+def progress_bar(total):
     from tqdm import tqdm
 
-    return tqdm(unit=" submissions", smoothing=0.05, disable=None, file=sys.stderr)
+    return tqdm(total=total, unit=" submissions", smoothing=0.05, disable=None, file=sys.stderr)
 
 
 # Where the work is done.

@@ -112,19 +112,32 @@ def collect(path, roster=None):
     except BaseException:
         source.close()
         raise
-    return submissions(people, roster, source)
+    return Submissions(people, roster, source)
 
 
-def submissions(people, roster, source):
-    """What `collect` gives. people: (learner, name, claims) of everybody who handed something in."""
-    with source:
-        for learner, name, claims in people:
-            yield from of_one(learner, name, claims, source)
+class Submissions:
+    """What `collect` gives: an iterator with a length. people: (learner, name, claims) of everybody who handed something
+    in."""
+
+    def __init__(self, people, roster, source):
         there = {learner for learner, _, _ in people}
-        for person in roster.people if roster else ():
-            if person.id not in there:
-                name = shown(person.name)
-                yield Submission(person.id, name, "", None, None, False, "nothing was handed in", "missing")
+        missing = [person for person in (roster.people if roster else ()) if person.id not in there]
+        notebooks = [sum(entry.is_notebook for _, entry in claims) for _, _, claims in people]
+        self.length = sum(max(1, count) for count in notebooks) + len(missing)
+        self.items = self.all(people, missing, source)
+
+    def __len__(self):
+        return self.length
+
+    def __iter__(self):
+        return self.items
+
+    def all(self, people, missing, source):
+        with source:
+            for learner, name, claims in people:
+                yield from of_one(learner, name, claims, source)
+            for person in missing:
+                yield Submission(person.id, shown(person.name), "", None, None, False, "nothing was handed in", "missing")
 
 
 def of_one(learner, name, claims, source):
