@@ -5,8 +5,8 @@
     python course.py doctor     report what is there and what is missing
     python course.py install    install once more, to mend what is missing
 
-coursekit's own commands work as well (build, exercise, grade, handout, mutation, notebooks, rehearse, tables), and what follows
-a command is passed on: python course.py lab --no-browser
+coursekit's own commands work as well (autograder, build, exercise, grade, handout, mutation, notebooks, rehearse,
+tables), and what follows a command is passed on: python course.py lab --no-browser
 """
 
 import hashlib
@@ -23,7 +23,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.txt"  # written last: an interrupted installation leaves none
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-COMMANDS = ("build", "doctor", "exercise", "grade", "handout", "mutation", "notebooks", "rehearse", "tables")  # coursekit's own
+COMMANDS = (  # coursekit's own
+    "autograder", "build", "doctor", "exercise", "grade", "handout", "mutation", "notebooks", "rehearse", "tables")
 TOOLS = {
     "lab": ["jupyterlab", "--LabApp.default_url=/lab/tree/notebooks/01_seq2seq_reversal.ipynb"],
     "test": ["pytest", "-n", "2", "--dist", "loadscope"],

@@ -53,7 +53,9 @@ def hand_ins(lecture, count, folder):
 
 
 def answer_of(exercise):
-    return exercise.solution if exercise.kind in ("function", "class") else f"{exercise.task.name} = {exercise.right()!r}"
+    if exercise.kind in ("function", "class"):
+        return exercise.solution
+    return f"{exercise.task.name} = {exercise.right()!r}"
 
 
 def ours(lecture, count, boxes, folder):
@@ -68,8 +70,8 @@ def row(by, what, folder, count, boxes, exercises, lecture):
     marks = [record["points"] for record in records(folder / "report" / "results.jsonl")]
     full = assignment.of if exercises > 1 else library.find(ONE).points
     expect(marks, full, count)
-    return {"by": by, "what": what, "submissions": count, "exercises": exercises, "boxes": boxes} | taken | {
-        "rate": round(count / taken["processor"], 2)}
+    return {"by": by, "what": what, "submissions": count, "exercises": exercises, "boxes": boxes,
+            "rate": round(count / taken["processor"], 2)} | taken
 
 
 def timed(run):
@@ -113,11 +115,12 @@ def beside_nbgrader(folder):
     exercise = library.find(ONE)
     answers = [exercise.task.starter if index % 10 == 9 else exercise.solution for index in range(FEW)]
     for index, answer in enumerate(answers):
-        for place in (folder / "submitted" / f"s{index}" / "ps" / "ps.ipynb", folder / "submissions" / f"s{index}.ipynb"):
+        for place in (folder / f"submitted/s{index}/ps/ps.ipynb", folder / f"submissions/s{index}.ipynb"):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(notebook(f"{answer}\n# {index}\n"), encoding="utf-8")
     (folder / "source" / "ps").mkdir(parents=True)
-    (folder / "source" / "ps" / "ps.ipynb").write_text(notebook(f"### BEGIN SOLUTION\n{exercise.solution}### END SOLUTION\n"))
+    source = notebook(f"### BEGIN SOLUTION\n{exercise.solution}### END SOLUTION\n")
+    (folder / "source" / "ps" / "ps.ipynb").write_text(source, encoding="utf-8")
     run = {"cwd": folder, "check": True, "capture_output": True}
     subprocess.run(["nbgrader", "generate_assignment", "ps"], **run)
     _, taken = timed(lambda: subprocess.run(["nbgrader", "autograde", "ps"], **run))
@@ -125,8 +128,8 @@ def beside_nbgrader(folder):
     if done != FEW:
         raise ValueError(f"nbgrader graded {done} of {FEW} submissions")
     version = subprocess.run(["nbgrader", "--version"], **run).stdout.decode().split()[-1]
-    return {"by": f"nbgrader {version}", "what": "one exercise", "submissions": FEW, "exercises": 1, "boxes": 1} | taken | {
-        "rate": round(FEW / taken["processor"], 2)}
+    return {"by": f"nbgrader {version}", "what": "one exercise", "submissions": FEW, "exercises": 1, "boxes": 1,
+            "rate": round(FEW / taken["processor"], 2)} | taken
 
 
 # Memory.

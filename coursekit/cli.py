@@ -81,8 +81,15 @@ def _parser():
     grade.add_argument("--shard", type=_shard, metavar="I/N", help="the I-th of N shares, for job arrays")
     grade.add_argument("--box", choices=("bubblewrap", "uid", "none"),
                        help="how submissions are confined, see SECURITY.md (default: bubblewrap)")
-    grade.add_argument("--trust-submissions", action="store_true", help="needed with --box none, which confines nothing")
+    grade.add_argument("--trust-submissions", action="store_true", help="with --box none, which confines nothing")
     grade.set_defaults(run=_grade)
+
+    autograder = commands.add_parser("autograder", help="make the zip that grades a lecture on Gradescope")
+    autograder.add_argument("lecture", help="such as 05")
+    autograder.add_argument("--out", default="dist", help="the folder for the zip, which holds the solutions")
+    autograder.add_argument("--seed", type=int, help="of the hidden inputs (default: chosen)")
+    autograder.add_argument("--policy", choices=("strict", "proportional"), default="strict", help="as in grade")
+    autograder.set_defaults(run=_autograder)
 
     rehearse = commands.add_parser("rehearse", help="make a class of which every mark is known, to try grading with")
     rehearse.add_argument("lecture", help="such as 05")
@@ -167,6 +174,13 @@ def _handout(args):
 
     print(handout(args.lecture, args.out, source=args.source, index=args.index, course=args.course,
                   deadline=args.deadline, badge=args.badge, solution=args.solution))
+    return 0
+
+
+def _autograder(args):
+    from coursekit.grading.export import autograder
+
+    print(autograder(args.lecture, args.out, seed=args.seed, policy=args.policy))
     return 0
 
 

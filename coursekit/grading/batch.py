@@ -35,8 +35,8 @@ def grade_class(submissions, out, lecture=None, seed=None, policy=None, box=None
     lecture: such as "05"; None takes the one whose checks most notebooks call. seed: of the hidden inputs; None chooses
     one. policy, box: as in Assignment, "strict" and "bubblewrap" by default. Where `out` has an earlier run, it goes on
     under the same rules but for those that are given. workers: how many boxes work at once, one per core by
-    default. dask: the address of a scheduler to work there instead. shard: (i, n), the i-th of n shares, counted from 1,
-    with a file of its own. deadline: a datetime, after which every begun day takes late_percent of the points.
+    default. dask: the address of a scheduler to work there instead. shard: (i, n), the i-th of n shares, counted from
+    1, with a file of its own. deadline: a datetime, after which every begun day takes late_percent of the points.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def lecture_of(submissions, roster):
     for submission in itertools.islice(collect(submissions, roster), 50):
         calls.update(set(ASKED_FOR.findall(submission.content or b"")))
     if not calls:
-        raise ValueError("no notebook calls coursekit.check, so it is not known which lecture this is: name it (--lecture)")
+        raise ValueError("no notebook calls coursekit.check, which would tell the lecture: name it (--lecture)")
     return calls.most_common(1)[0][0].decode()
 
 
@@ -115,12 +115,16 @@ def todo(submissions, assignment, done, shard, bar):
     for submission in submissions:
         text = submission.content if submission.content is not None else submission.file.encode(errors="replace")
         key = assignment.key(submission.status.encode() + b"\0" + text)
-        mine = shard is None or int(hashlib.sha256(submission.learner.encode()).hexdigest(), 16) % shard[1] == shard[0] - 1
-        if mine and done.get((submission.learner, submission.file)) != key:
+        if (shard is None or share_of(submission.learner, shard[1]) == shard[0]) and done.get((submission.learner, submission.file)) != key:
             yield submission, key
         else:
             bar.total -= 1
             bar.refresh()
+
+
+def share_of(learner, shares):
+    """Which share a learner is in, from 1: the same on every machine, whatever else was handed in."""
+    return int(hashlib.sha256(learner.encode(errors="replace")).hexdigest(), 16) % shares + 1
 
 
 def finished(work, submit, assignment):
@@ -148,8 +152,8 @@ def record(submission, key, assignment, marks, deadline, late_percent):
     content = hashlib.sha256(submission.content).hexdigest() if submission.content is not None else ""
     line = {"key": key, "learner": submission.learner, "name": submission.name, "file": submission.file,
             "content": content, "when": submission.when, "late": submission.late, "lecture": assignment.lecture,
-            "seed": assignment.seed, "policy": assignment.policy, "box": assignment.box, "coursekit": version("coursekit"),
-            **marks}
+            "seed": assignment.seed, "policy": assignment.policy, "box": assignment.box,
+            "coursekit": version("coursekit"), **marks}
     return line | lateness(line, deadline, late_percent)
 
 

@@ -34,8 +34,8 @@ HOW_TO = """the box needs bubblewrap and user namespaces on Linux: {why}
 class Box:
     """A warm process in a box, with frameworks imported, that forks for every exercise.
 
-    mode: "bubblewrap"; "uid", another user without namespaces; "none", the same user, for trusted code. frameworks: what
-    is imported beforehand, of ("torch", "keras"). Raises ValueError, with what to do, where the box cannot be made.
+    mode: "bubblewrap"; "uid", another user without namespaces; "none", the same user, for trusted code. frameworks:
+    what is imported beforehand, of ("torch", "keras"). Raises ValueError, with what to do, where the box cannot be made.
     """
 
     def __init__(self, mode="bubblewrap", frameworks=(), seconds=120):
@@ -101,8 +101,8 @@ class Box:
         return {path: str(self.folder / "stage" / str(number)) for number, path in enumerate(paths)}
 
     def as_another_user(self, command, places):
-        """Root shows the folders to an unprivileged user, in a mount namespace of their own, and becomes that user: root
-        itself has no limit to its number of processes, and should run nobody's code."""
+        """Root shows the folders to an unprivileged user, in a mount namespace of their own, and becomes that user:
+        root itself has no limit to its number of processes, and should run nobody's code."""
         script = ('uid=$1; shift; while [ "$1" != -- ]; do mkdir -p "${2%/*}"; '
                   'if [ -d "$1" ]; then mkdir "$2"; else : > "$2"; fi; mount --bind "$1" "$2"; shift 2; done; shift; '
                   'exec setpriv --reuid "$uid" --regid "$uid" --clear-groups -- "$@"')
@@ -126,8 +126,8 @@ class Box:
                 ",".join(frameworks)], environment
 
     def open(self, memory=2 * 2**30, processes=64):
-        """A Visit: fresh processes for one exercise. memory: bytes of all of them together; processes: the most, threads
-        included."""
+        """A Visit: fresh processes for one exercise. memory: bytes of all of them together; processes: the most,
+        threads included."""
         ours, theirs = wire.pair()
         home = "/tmp" if self.mode == "bubblewrap" else str(self.folder / "home")
         limits = {"memory": memory, "data": memory, "processes": processes, "uid": self.uid,
@@ -151,7 +151,8 @@ class Box:
 
 class Visit:
     """One exercise of one submission in the box. After `close`, `memory` is the most it used, in bytes, and `ended` how
-    it ended: "asked", "memory" (it took too much), or by itself, "exit 0" or "signal 11"; 128 and more stand for a signal."""
+    it ended: "asked", "memory" (it took too much), or by itself, "exit 0" or "signal 11"; an exit of 128 and more stands
+    for a signal."""
 
     def __init__(self, box, connection):
         self.box, self.connection = box, connection

@@ -116,8 +116,7 @@ def collect(path, roster=None):
 
 
 class Submissions:
-    """What `collect` gives: an iterator with a length. people: (learner, name, claims) of everybody who handed something
-    in."""
+    """What `collect` gives: an iterator with a length. people: (learner, name, claims) of all who handed something in."""
 
     def __init__(self, people, roster, source):
         there = {learner for learner, _, _ in people}
@@ -137,7 +136,8 @@ class Submissions:
             for learner, name, claims in people:
                 yield from of_one(learner, name, claims, source)
             for person in missing:
-                yield Submission(person.id, shown(person.name), "", None, None, False, "nothing was handed in", "missing")
+                name = shown(person.name)
+                yield Submission(person.id, name, "", None, None, False, "nothing was handed in", "missing")
 
 
 def of_one(learner, name, claims, source):

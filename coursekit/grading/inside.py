@@ -2,10 +2,10 @@
 
     python -m coursekit.grading.inside FD MODE FRAMEWORKS
 
-On the socket FD the grader sends {"data", "processes", "memory"} with the file descriptor of a new wire. The fork leaves
-this process's namespaces, privileges and file descriptors behind, then obeys the wire: "plan", "set up", "ask". This
-process watches its memory meanwhile, ends the whole tree when the grader says so or when it outgrows its limit, and
-answers {"memory", "ended"}. It never reads a word that a submission wrote.
+On the socket FD the grader sends the limits with the file descriptor of a new wire. The fork leaves this process's
+namespaces, privileges and file descriptors behind, then obeys the wire: "plan", "set up", "ask". This process watches its
+memory meanwhile, ends the whole tree when the grader says so or when it outgrows its limit, and answers how it ended. It
+never reads a word that a submission wrote.
 """
 
 import gc

@@ -234,7 +234,8 @@ def examine_in_box(exercise, part, use):
         status = ended.partition(":")[0] or "timed out"
     if status in ("missing", "failed") and errors:
         text = "; ".join(filter(None, [text, "before that, " + ", ".join(errors)]))
-    return {"status": status, "mistake": verdict.mistake, "text": text[:LONGEST], "passed": list(map(bool, verdict.passed))}
+    return {"status": status, "mistake": verdict.mistake, "text": text[:LONGEST],
+            "passed": list(map(bool, verdict.passed))}
 
 
 def frameworks_of(exercise, part):
