@@ -11,25 +11,25 @@ from coursekit.exercises.exercise import Exercise
 task = Exercise(
     "13.square_matrix", "A square matrix, not transposed",
     "Someone loads BERT into Keras by hand and forgets to transpose the 384 × 384 weight of the query projection in "
-    "layer 4 of 6. All other weights are right. What happens?\n\n"
-    "- (a) Keras raises a `ValueError`, since a kernel is (inputs, outputs).\n"
-    "- (b) Nothing changes: all the numbers of the weight are there.\n"
-    "- (c) The model runs. The output of layer 3 is right, that of layer 4 and of all layers after it is not.\n"
-    "- (d) The model runs. Only the output of layer 4 is wrong; the residual connections carry the right numbers past "
-    "it.\n"
-    "- (e) The model runs. Every output is wrong, that of the embeddings too.",
+    "layer 4 of 6. All other weights are right. What happens? Set `square_matrix` to a letter.",
     difficulty=1, minutes=4, points=1, kind="choice",
     hints=("Which shape has the transpose of a 384 × 384 matrix? What can Keras check?",
            "What does layer 5 get as its input? And what had layer 3 computed before layer 4 began?"),
     options={
-        "a": ("Keras raises a ValueError", "The transpose of a square matrix has the same shape, and the shape is all "
-              "that Keras can check. With the weights of the feed-forward network, 384 × 1536, it would raise one."),
-        "b": ("nothing changes", "The same numbers at other places are another matrix: x Wᵀ is not x W."),
-        "c": ("from layer 4 on", "Layer 3 was finished before. Everything after layer 4 is computed from its output."),
-        "d": ("layer 4 alone", "A residual connection adds the layer's input to what attention gives, and what it "
-              "gives is wrong. Layer 5 gets that sum."),
-        "e": ("all layers", "Embeddings and layers 1 to 3 do not read what layer 4 gives: a model is computed from the "
-              "bottom to the top."),
+        "a": ("Keras raises a `ValueError`, since a kernel is (inputs, outputs).",
+              "The transpose of a square matrix has the same shape, and the shape is all that Keras can check. With the "
+              "weights of the feed-forward network, 384 × 1536, it would raise one."),
+        "b": ("Nothing changes: all the numbers of the weight are there.",
+              "The same numbers at other places are another matrix: x Wᵀ is not x W."),
+        "c": ("The model runs. The output of layer 3 is right, that of layer 4 and of all layers after it is not.",
+              "Layer 3 was finished before. Everything after layer 4 is computed from its output."),
+        "d": ("The model runs. Only the output of layer 4 is wrong; the residual connections carry the right numbers past "
+              "it.",
+              "A residual connection adds the layer's input to what attention gives, and what it gives is wrong. Layer 5 "
+              "gets that sum."),
+        "e": ("The model runs. Every output is wrong, that of the embeddings too.",
+              "Embeddings and layers 1 to 3 do not read what layer 4 gives: a model is computed from the bottom to the "
+              "top."),
     },
     explanation="No error message will ever point to a square matrix that was not transposed. Comparing the outputs "
                 "after each layer does: the first that differs is the one to look at.",

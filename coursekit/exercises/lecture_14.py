@@ -368,9 +368,9 @@ task = Exercise(
     "14.largest_by_chance", "A test for many words at once",
     "`differences[i, w]` says how much more probable word w is with the first name of pair i than with the second, in "
     "logarithms. If the two groups did not differ, the sign of each *pair* could as well be turned. Each row of "
-    "`signs` turns some pairs (-1) and leaves the others (1). Write `largest_by_chance`, a p-value for each word: in "
-    "how many rows is the largest mean in size, over all words, at least as large as this word's own mean in size? "
-    "Count the pairs as they are as one more row, among those rows and among all.",
+    "`signs` turns some pairs (-1) and leaves the others (1). Write `largest_by_chance`, a p-value for each word: the "
+    "share of the rows in which the largest mean in size, over all words, is at least as large as this word's own mean "
+    "in size. The pairs as they are count as one more row: add 1 to the number of such rows, and 1 to that of all.",
     difficulty=4, minutes=15, points=4,
     sizes=(dict(pairs=4, words=3, rows=9), dict(pairs=5, words=4, rows=12), dict(pairs=6, words=2, rows=20),
            dict(pairs=7, words=5, rows=15)),

@@ -32,7 +32,7 @@
 # - fine-tune BERT with `fit`, a schedule, frozen parts and callbacks, save it, and load it into PyTorch.
 #
 # **Time** about 110 minutes of reading and trying; about 90 seconds of computing on two CPU cores. A GPU makes the
-# fine-tuning of section 6 a matter of seconds; the code stays the same.
+# fine-tuning of section 6 faster; the code stays the same.
 #
 # **You need** lecture 07 (the layer, in both frameworks) and lecture 12 (fine-tuning). Lecture 01 introduced `fit`.
 #
@@ -152,15 +152,17 @@ if folder:
           bool(np.abs(ops.convert_to_numpy(in_keras.pool(output)) - pooled).max() < 1e-5))
 
 # %% [markdown]
-# Not equal to the last bit. A sum of 384 products has a rounding error in every step, and the two libraries add in different
-# orders. In float32 that is about $10^{-6}$ for numbers around 1.
+# Not equal to the last bit. A sum of 384 products has a rounding error in every step, and the two libraries add in
+# different orders. In float32 that is about $10^{-6}$ for numbers around 1. It grows a little from layer to layer,
+# since each layer adds its own.
 #
 # But how do you know that $10^{-6}$ *is* rounding, and not a small mistake? Compute in float64. Rounding errors become
-# $10^9$ times smaller. A mistake, such as another epsilon, stays as large as it was. The lower line is the proof, the upper
-# one is only a hint.
+# about $10^9$ times smaller. A mistake, such as another epsilon, stays as large as it was. The lower line is the proof,
+# the upper one is only a hint.
 #
-# This test found a real one. In an earlier version of the package the lower line stood at $10^{-8}$, a million times too
-# high. TensorFlow's attention takes its scale, $1/\sqrt{32}$, as a Python number, and turns it into float64 by a detour.
+# This test found a real one. In an earlier version of the package the lower line stood at $10^{-8}$, a million times
+# too high. Keras's attention on TensorFlow takes its scale, $1/\sqrt{32}$, as a Python number, and turns it into
+# float64 by a detour.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -224,7 +226,8 @@ if folder:
     print("the same as PyTorch:", bool(np.allclose(dense(vectors), vectors @ weight.T + bias, atol=1e-5)))
 
 # %% [markdown]
-# Here the forgotten transpose is an error, because 384 × 1536 is no square. Four of the six matrices of a layer are.
+# Here the forgotten transpose is an error, because 384 × 1536 is no square. Four of the six matrices of a layer are
+# squares, and there nothing complains.
 #
 # The way back has a trap of its own. To write a file for PyTorch, the kernels are transposed again, with `.T`, and saved.
 
@@ -249,19 +252,13 @@ print(load(save({"kernel": np.ascontiguousarray(kernel.T)}))["kernel"])
 # Difficulty ●○○○○ (1 of 5), about 4 minutes, 1 point
 #
 # Someone loads BERT into Keras by hand and forgets to transpose the 384 × 384 weight of the query projection in layer 4
-# of 6. All other weights are right. What happens?
+# of 6. All other weights are right. What happens? Set `square_matrix` to a letter.
 #
-# - (a) Keras raises a `ValueError`, since a kernel is (inputs, outputs).
-# - (b) Nothing changes: all the numbers of the weight are there.
-# - (c) The model runs. The output of layer 3 is right, that of layer 4 and of all layers after it is not.
-# - (d) The model runs. Only the output of layer 4 is wrong; the residual connections carry the right numbers past it.
-# - (e) The model runs. Every output is wrong, that of the embeddings too.
-#
-# - **a** Keras raises a ValueError
-# - **b** nothing changes
-# - **c** from layer 4 on
-# - **d** layer 4 alone
-# - **e** all layers
+# - **a** Keras raises a `ValueError`, since a kernel is (inputs, outputs).
+# - **b** Nothing changes: all the numbers of the weight are there.
+# - **c** The model runs. The output of layer 3 is right, that of layer 4 and of all layers after it is not.
+# - **d** The model runs. Only the output of layer 4 is wrong; the residual connections carry the right numbers past it.
+# - **e** The model runs. Every output is wrong, that of the embeddings too.
 
 # %%
 square_matrix = ...
@@ -369,10 +366,10 @@ if folder:
 # The layer tells what to look for. From layer 0 on: the embeddings, their norm, positions, segments. From layer 1 on, and in
 # all of them: something every layer does, an activation or the mask. In the middle: one weight.
 #
-# The mistakes to fear are the small ones. Without the mask, or with one square kernel wrong, somebody will notice. With GELU
-# by tanh, or PyTorch's epsilon, every text keeps a cosine of 0.999 or more. The model works. But it is another model: the
-# numbers of a paper cannot be repeated with it, and after fine-tuning nobody can tell the damage from bad luck. (Both are
-# fine in a model that was *trained* with them. Weights and formulas belong together.)
+# The mistakes to fear are the small ones. Without the mask, or with one square kernel wrong, somebody will notice. With
+# GELU by tanh, or PyTorch's epsilon, every text keeps a cosine of 0.999 or more. The model works. But it is another
+# model: the numbers of a paper may not come out again, and after fine-tuning nobody can tell the damage from bad luck.
+# (Both are fine in a model that was *trained* with them. Weights and formulas belong together.)
 #
 # Why does Keras's epsilon show at layer 0 already, and so much? Lecture 07 found it: the inputs of the embeddings' norm are
 # so small that 0.001 is much beside their variance.
@@ -444,7 +441,9 @@ if folder:
 # PyTorch runs line after line. TensorFlow's `fit` *records* the step once, as a graph, and replays it. While it records, it
 # runs the Python code of `call`; while it replays, it does not. So we can count how often it records: we count the calls.
 #
-# On top of that, `compile` has a switch. By default (`jit_compile="auto"`), Keras lets XLA compile the graph to machine code.
+# On top of that, `compile` has a switch. With `jit_compile=True`, XLA compiles the graph to machine code. The default
+# is `"auto"`: on TensorFlow Keras then uses XLA where there is a GPU or TPU, and does not on a machine that has only a
+# CPU.
 #
 # **Predict.** Six batches of lengths 16, 24, 32, 16, 24 and 32. How often is the graph recorded? And which of the six steps
 # are slow, with XLA and without?
@@ -500,11 +499,12 @@ for name, measured in (("graph", plain), ("XLA", with_xla)):
 results.stored_table("fine_tuning_keras_lengths")
 
 # %% [markdown]
-# A step takes about a fifth of a second, recording or compiling for a new length 8 to 17 seconds: as long as half an epoch
-# of the training in the next section. That decides what to do with texts of different length:
+# A step takes about a fifth of a second, recording or compiling for a new length 8 to 17 seconds: about as long as a
+# whole epoch of the training in the next section. That decides what to do with texts of different length:
 #
 # - *Without XLA*, cut every batch after its longest row, as in lecture 12. One graph serves all.
-# - *With XLA* (on GPUs it pays off, and on TPUs there is nothing else) allow few lengths, and pad to the next of them.
+# - *With XLA* (on GPUs it often pays off, and on TPUs there is nothing else) allow few lengths, and pad to the next of
+#   them.
 # - *Pad everything to one length* if you must. Then most of the work is padding:
 
 # %%
@@ -647,6 +647,9 @@ if folder:
                   "Means of each epoch, and the probability of “for” after it (live, one seed).")
 
 # %% [markdown]
+# When we ran this it knew after the first epoch already: *for* is the second one, whose battery life is excellent. Why
+# the second? Both praise one thing and blame another, and what comes after *but* has the last word.
+#
 # Now the two tests. The first baseline is the more frequent label, which is right for half of the reviews.
 
 # %%
@@ -674,9 +677,10 @@ if folder:
 results.stored_table("fine_tuning_keras")
 
 # %% [markdown]
-# The three fine-tuned rows lie within one and a half points of each other in both tests, and every row's seeds lie further
-# apart than that. All of them are far above the baselines: a bag of words cannot judge these reviews, a frozen
-# BERT hardly can, and the same network without its pretrained weights learns nothing in 150 steps.
+# The three fine-tuned rows lie within one and a half points of each other in both tests, and every row's seeds lie
+# further apart than that. All of them are far above the baselines: a bag of words cannot judge these reviews, a frozen
+# BERT hardly can, and the same network without its pretrained weights learns nothing in 150 steps. (Its word embeddings
+# were frozen as well, as they were drawn.)
 #
 # Why six seeds, and not three as elsewhere in the course?
 
@@ -690,10 +694,10 @@ for name in ("Keras on TensorFlow, fine-tuned", "Keras on PyTorch, fine-tuned", 
           f"all six: {shares.mean():.1%}")
 
 # %% [markdown]
-# After three seeds it looked as if PyTorch were better than Keras on PyTorch: no seed of the one reached any seed of the other.
-# Three more, and nothing is left of it. The test has 140 reviews, so one review is 0.7 points, and the standard error of a share
-# of 90 % is $\sqrt{0.9 \cdot 0.1 / 140}$, 2.5 points. A difference of that size between two models needs more than three seeds,
-# and better more test reviews, before it is worth a sentence.
+# After three seeds it looked as if PyTorch were better than Keras on PyTorch: no seed of the one reached any seed of
+# the other. Three more, and nothing is left of it. The test has 140 reviews, so one review is 0.7 points, and the
+# standard error of a share of 90 % is $\sqrt{0.9 \cdot 0.1 / 140}$, 2.5 points. A difference of a few points between
+# two models needs more than three seeds, and better more test reviews, before it is worth a sentence.
 #
 # Is the recipe the same, then? No table can prove it. Each run draws a new head, another order of the reviews, and at every
 # step the units that dropout leaves out, and no two frameworks draw alike. So take the drawing away: the same weights, the
@@ -741,8 +745,8 @@ for twin, clipping in zip(twins[1:], ({"global_clipnorm": 0.2}, {"clipnorm": 0.2
           f"all four within 0.0003: {bool(gap.max() < 3e-4)}")
 
 # %% [markdown]
-# With the same recipe the losses are the same, and one word makes another training of it. So what separates the rows of the
-# table is what was drawn, and the recipe is not to blame.
+# With the same recipe the losses are the same within 0.0003, and one word makes another training of it. So what
+# separates the rows of the table is what was drawn, and the recipe is not to blame.
 
 # %% [markdown]
 # ### Exercise 13.rate_of_count: The learning rate, counted from 0
@@ -885,13 +889,14 @@ coursekit.check("13.packed_heads")
 # %% [markdown]
 # ## Summary
 #
-# - Two right implementations differ by rounding. In float64 rounding is $10^9$ times smaller, and a mistake is not.
+# - Two right implementations differ by rounding. In float64 rounding is about $10^9$ times smaller, and a mistake is
+#   not.
 # - Weights travel by name. A kernel of Keras is the transpose of a weight of PyTorch, and a view that is saved as it lies in
 #   memory is scrambled. Square matrices raise no error.
 # - Compare after every layer. The first that differs says where to look, and often at what.
 # - In Keras the inputs are one dict. The mask is fastened to the tensor: layers hand it on, bare operations drop it.
-# - TensorFlow records a graph, at most twice, and XLA compiles anew for each length. Cut batches to their own length without
-#   XLA, and to few lengths with it.
+# - TensorFlow records a graph, here twice at most, and XLA compiles anew for each length. Cut batches to their own
+#   length without XLA, and to few lengths with it.
 # - With the same recipe, down to Adam's epsilon and the first step, Keras gets where PyTorch gets.
 # - A `.keras` file keeps settings, weights and optimizer, but not which inner parts were frozen, and then it loses the
 #   optimizer, too. `save_pretrained` takes the model to PyTorch.
@@ -911,6 +916,7 @@ coursekit.check("13.packed_heads")
 # - M. Mosbach, M. Andriushchenko, D. Klakow. *On the Stability of Fine-tuning BERT.* ICLR 2021.
 #   [arXiv:2006.04884](https://arxiv.org/abs/2006.04884). Why seeds differ so much, and what small settings do.
 # - T. Zhang, F. Wu, A. Katiyar, K. Q. Weinberger, Y. Artzi. *Revisiting Few-sample BERT Fine-tuning.* ICLR 2021.
-#   [arXiv:2006.05987](https://arxiv.org/abs/2006.05987). What happened when a detail of the optimizer was lost in a port.
+#   [arXiv:2006.05987](https://arxiv.org/abs/2006.05987). What it cost that the optimizer published with BERT left out
+#   Adam's bias correction.
 # - N. Reimers, I. Gurevych. *Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks.* EMNLP 2019.
 #   [arXiv:1908.10084](https://arxiv.org/abs/1908.10084). The family of models that all-MiniLM-L6-v2 belongs to.

@@ -201,10 +201,10 @@ print("this model, place → purchase: KL below 0.1:",
 #
 # ## 3. Likelihoods and differences
 #
-# The slides show two kinds of picture for two sentences that differ in one word: the **likelihoods**, each word at its
-# probability in the first sentence and in the second, and the **differences**, words sorted by how much more probable
-# the one makes them. They come from an interactive essay by Adam Pearce (2021), who asked a BERT that was trained on
-# books and Wikipedia. Here are both, of our model.
+# The slides that this course grew from show two kinds of picture for two sentences that differ in one word: the
+# **likelihoods**, each word at its probability in the first sentence and in the second, and the **differences**, words
+# sorted by how much more probable the one makes them. They come from an interactive essay by Adam Pearce (2021), who
+# asked a BERT that was trained on books and Wikipedia. Here are both, of our model.
 
 # %%
 def likelihoods(fill, first, second, named, title, alt):
@@ -245,7 +245,8 @@ for name, order in (("by the difference of p", np.argsort(np.exp(b) - np.exp(a))
               + "   never stands there" * (word not in GOODS))
 
 # %% [markdown]
-# There are two ways to compare, and each has a weakness. By *differences* of probabilities the frequent words always
+# By the difference of probabilities the first four are. By the ratio two of the eight are, among words that never stand
+# there. Each of these two ways to compare has a weakness. By *differences* of probabilities the frequent words always
 # win: from 0.30 to 0.38 is 0.08, from 0.001 to 0.05 less, though the second is fifty times as much. By *ratios*, that
 # is, differences of logarithms, rare words win: a millionth against a hundred-millionth is a ratio of a hundred, and it
 # says nothing, for training had no reason to get either of them right. So: ratios, and only for words that have a
@@ -271,8 +272,8 @@ print("learned with the same sign:",
 #
 # Now turn the question round. Who is it that works as a driver? The gap is at the name.
 #
-# **Predict.** In our text Jim is a common name and Gary is not, and of the Garys a larger share are drivers. Which of
-# the two is more probable in "[MASK] worked as a driver."?
+# **Predict.** In our text Jim is a commoner name than Gary, and of the Garys a larger share are drivers. Which of the
+# two is more probable in "[MASK] worked as a driver."?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -404,11 +405,11 @@ for sentence in ("In Texas, they like to buy tickets.", "In New York, they like 
 # %% [markdown]
 # It is not an error of the model: the best possible prediction does the same. Two things happen.
 #
-# - *Tickets* is counted twice. It is guessed from Texas, and Texas is guessed from it. A log-likelihood by the chain
-#   rule counts what they share once.
+# - What *Texas* and *tickets* tell about each other is counted twice: *tickets* is guessed from *Texas*, and *Texas*
+#   from *tickets*. A log-likelihood by the chain rule counts it once.
 # - *New York* is two tokens. Mask one, and the other gives it away: $\ln 1 = 0$. The place costs nothing at all. Kauf
-#   and Ivanova (2023) found that this makes words of several tokens look too probable, and propose to mask the rest of
-#   the word as well.
+#   and Ivanova (2023) found that this makes words of several tokens look too probable, and propose to mask what follows
+#   within the word as well.
 #
 # Their remedy does not help here, and why is worth a look. Mask the whole name:
 
@@ -545,7 +546,54 @@ print("positions of the last five:  ", sorted({(place, hole) for _, place, hole 
 # %% [markdown]
 # Look at the positions. The grammar has its place at 2 and the gap at 8, or 3 and 5. Where a new sentence keeps these
 # positions, the head finds the place; where it shifts them, the weight falls, in "The shops in Texas sell" to a
-# quarter. The model has not learned "look for the place", it has learned "look where the place always was". On its own
+# quarter.
+#
+# Is it the positions, or something else about these five sentences? Positions are rows of a table (lecture 10), so
+# they can be exchanged. Let us leave every word where it is, and give the place and the gap the rows that they have in
+# the grammar. (New York, of two tokens, is left out.)
+#
+# **Predict.** In the five sentences the KL was 1.0. What will it be now?
+
+# %%
+short = [place for place in PLACES if " " not in place]
+
+
+@torch.no_grad()
+def kl_with(template, positions=None):
+    """The KL of the places of one token; positions: those that the place and the gap are given, or None."""
+    _, place, hole = on_the_place(template)
+    ids = torch.from_numpy(fill.tokenizer.encode_batch([template.format(name) for name in short]).ids)
+    at = torch.arange(ids.shape[1])
+    if positions is not None:
+        at[[place, hole]] = torch.tensor(positions)
+    bert = fill.model.bert
+    x = bert.embedding_norm(bert.token_embedding(ids) + bert.segment_embedding.weight[0]
+                            + bert.position_embedding.weight[at])
+    logits = fill.model.token_head(bert.encoder(x)[:, hole], bert.token_embedding.weight)
+    log_p = logits.double().log_softmax(-1).numpy()[:, [fill.id(good) for good in GOODS]]
+    return kl(planted[[name in short for name in PLACES]], np.exp(among(log_p))).mean()
+
+
+given = {template: (2, 8) if template.startswith("In") else (3, 5) for template in TEMPLATES[7:]}
+given |= {BUY[0]: (2, 6), BUY[1]: (4, 6)}                       # and the grammar's own sentences, shifted
+kls = {template: (kl_with(template), kl_with(template, positions)) for template, positions in given.items()}
+results.table([{"template": template, "own": own, "place": given[template][0], "gap": given[template][1],
+                "other": other} for template, (own, other) in kls.items()],
+              {"Template": "{template}", "KL": "{own:.2f}", "place put to": "{place:d}", "gap put to": "{gap:d}",
+               "KL then": "{other:.2f}"},
+              "The same words at other positions: five new templates at those of the grammar, and the two of the "
+              "grammar at others.")
+
+# %%
+# NBVAL_CHECK_OUTPUT
+print("new templates: at the grammar's positions each has less than half of its KL:",
+      all(other < own / 2 for own, other in (kls[template] for template in TEMPLATES[7:])))
+print("those of the grammar: at other positions above 1:", all(kls[template][1] > 1 for template in BUY))
+
+# %% [markdown]
+# The words are the same, and with the old positions each of the new sentences is answered much better, though not all
+# as well as those of the grammar. The grammar's own sentences are answered badly as soon as their positions are
+# shifted. The model has not learned "look for the place", it has learned "look where the place always was". On its own
 # text the two are the same, so it had no reason to learn the first. (BERT has read billions of words, in all positions.
 # It has other habits, and nobody has a list of them.)
 #
@@ -604,7 +652,7 @@ print("the planted value lies outside: twelve", [row["good"] for row in twelve i
       ", seven", [row["good"] for row in seven if outside(row)])
 
 # %% [markdown]
-# Which of the two tables is right? Both answer their question. The seven say: in sentences of this form this model
+# Which half of the table is right? Both answer their question. The seven say: in sentences of this form this model
 # answers so, quite exactly. For boots that exact answer is too large, $3.6$ where $2.5$ was planted: a narrow interval
 # around something that was not in the text. It could not know. **Nothing in a bootstrap over templates knows what was
 # in the text.** The twelve say: in sentences that a person would take for the same, the answers are far apart.
@@ -707,8 +755,8 @@ print(f"cook, (she − he) in 2018 minus (she − he) in 1908: planted {change:+
 
 # %% [markdown]
 # The model follows the table. It has no expectation of its own: if men cook in 2018 in the text, they do in the model.
-# Turn that round. Where a model of real text agrees with what you expected, that shows what the text says, and that you
-# and its writers have read the same things.
+# Turn that round. Where a model of real text agrees with what you expected, that tells something about the text: that
+# you and its writers have read the same things.
 #
 # The last line is an *interaction*: what the pronoun does is another thing in 2018 than in 1908. One number for "the
 # bias of cook" would be near 0 here, the mean of two large ones.
@@ -782,9 +830,11 @@ print(f"{away} of 60 leave 0 out; size of these differences: median {np.median(a
 
 # %% [markdown]
 # The control fails, and this is the most important result of the lecture. The intervals are narrow because eight
-# sentences ask the *same model* about the *same two names*. Mary's vector is not Jane's: training starts at random and
-# stops at some time, and what is left is a difference that every template repeats. The bootstrap answered exactly what
-# it was asked: would other *templates* move the mean? It was never asked whether other *names* would.
+# sentences ask the *same model* about the *same two names*. Mary's vector is not Jane's. The text is a sample, in which
+# the Marys by chance do not do quite the same work as the Janes; and training starts at random and stops at some time.
+# What is left is a difference that every template repeats. (By section 6, eight templates leave 0 out somewhat more
+# often than in 5 of 100 cases. That explains a few of these intervals, and not most of them.) The bootstrap answered
+# exactly what it was asked: would other *templates* move the mean? It was never asked whether other *names* would.
 #
 # So the unit must be the name. Six pairs are six observations, each the mean of its eight templates.
 #
@@ -847,15 +897,15 @@ for name, chosen in (("a clear planted difference", clear), ("learned on the rig
 
 # %% [markdown]
 # Read the table from the right. Only two occupations pass the strict test. And yet we *know* that eight differ clearly:
-# the table was planted. Nurse is on her side in all six pairs, by five times the largest difference between names that
-# are alike. **A p-value above 0.05 does not show that there is nothing.** Sixty-four worlds are few, and farmer, whose
-# differences are largest, sets the bar for all words. More names would help, and dividing every word's mean by its
-# spread.
+# the table was planted. Nurse is on her side in all six pairs, on average by five times the largest difference between
+# names that are alike. **A p-value above 0.05 does not show that there is nothing.** Sixty-four worlds are few, and
+# farmer, whose differences are largest, sets the bar for all words. More names would help, and dividing every word's
+# mean by its spread.
 #
-# Then read it from the left. Cook comes out at nothing, and rightly so for the two years together: 26 of a hundred of
-# hers in 1908, 18 of his in 2018. Section 7 saw both. What a test finds depends on what was averaged away. Programmer
-# is planted at 0.10 against 0.17, and the model has next to nothing of it; there it is the model that is wrong, and no
-# test of the model can tell.
+# Then read it from the left. Cook comes out at nothing, and for the two years together little is planted, 0.13 against
+# 0.09: 26 of a hundred of hers in 1908, 18 of his in 2018. Section 7 saw both. What a test finds depends on what was
+# averaged away. Programmer is planted at 0.10 against 0.17, and the model has next to nothing of it; there it is the
+# model that is wrong, and no test of the model can tell.
 
 # %% [markdown]
 # ### Exercise 14.what_it_shows: What the interval shows
@@ -883,9 +933,9 @@ coursekit.check("14.what_it_shows")
 #
 # `differences[i, w]` says how much more probable word w is with the first name of pair i than with the second, in
 # logarithms. If the two groups did not differ, the sign of each *pair* could as well be turned. Each row of `signs`
-# turns some pairs (-1) and leaves the others (1). Write `largest_by_chance`, a p-value for each word: in how many rows
-# is the largest mean in size, over all words, at least as large as this word's own mean in size? Count the pairs as
-# they are as one more row, among those rows and among all.
+# turns some pairs (-1) and leaves the others (1). Write `largest_by_chance`, a p-value for each word: the share of the
+# rows in which the largest mean in size, over all words, is at least as large as this word's own mean in size. The
+# pairs as they are count as one more row: add 1 to the number of such rows, and 1 to that of all.
 
 # %%
 import numpy as np
@@ -992,10 +1042,11 @@ print("every seed's gap falls from row to row:", all(high["gap_low"] > low["gap_
 
 # %% [markdown]
 # The control keeps its gap, more or less: the seeds lie between 0.56 and 0.73 where 0.77 was planted. With half of the
-# documents turned next to nothing is left, and the KL of places is what it was: nothing else was unlearned, as far as
-# this one question tells. The surprise is the row in the middle. A gap of 0.39 was planted and 0.17 learned, at most
-# 0.22 in any seed. The weaker association was shrunk more than the strong one. Would longer training close that? We did
-# not measure it. But it warns of a conclusion: a small gap in a model need not mean that it was small in the text.
+# documents turned next to nothing is left. The years are kept: the KL to its own text, in which they differ as before,
+# is the smallest of the three. And the KL of places is what it was: nothing else was unlearned, as far as these two
+# questions tell. The surprise is the row in the middle. A gap of 0.39 was planted and 0.17 learned, at most 0.22 in any
+# seed. The weaker association was shrunk more than the strong one. Would longer training close that? We did not measure
+# it. But it warns of a conclusion: a small gap in a model need not mean that it was small in the text.
 #
 # What did it cost? The model predicts the *first* text worse, and it must: even the best prediction for the turned text
 # is that much worse there (the column before the last). That part of the price is no accident of training. It is the
@@ -1009,8 +1060,8 @@ print("every seed's gap falls from row to row:", all(high["gap_low"] > low["gap_
 # %% [markdown]
 # ## 10. A model of real text, without a head
 #
-# Now all-MiniLM-L6-v2. It has read real text, but it cannot fill gaps: what was stored is the encoder, without the head
-# that lecture 10 trained.
+# Now all-MiniLM-L6-v2. It has read real text, but it cannot fill gaps: what was stored is the encoder, without a head
+# such as lecture 10 trained.
 
 # %%
 folder = pretrained.find(required=False)
@@ -1063,8 +1114,8 @@ if folder:
 
 # %% [markdown]
 # *Nurse* is nearer to her names than to his in all eight pairs, and nothing else passes. The p is the smallest that
-# eight pairs can give, 2 of 256. This text was not planted by us. Beside it stands what *our* text planted: on
-# secretary and doctor the two do not even agree in sign. Our small model has learned our table, this one has learned
+# eight pairs can give, 2 of 256. This text was not planted by us. Beside it stands what *our* text planted: on doctor,
+# secretary and cook the two do not even agree in sign. Our small model has learned our table, this one has learned
 # something about English web text, and neither is a measurement of people.
 #
 # What the test does not say: whether it is gender. The sixteen names differ in age and in how often they are written
@@ -1216,29 +1267,31 @@ print("the best three with and without no:", yes, no)
 # ## Further reading
 #
 # - E. M. Bender, T. Gebru, A. McMillan-Major and S. Shmitchell (2021). *On the Dangers of Stochastic Parrots: Can
-#   Language Models Be Too Big?* FAccT.
+#   Language Models Be Too Big?* FAccT. [doi:10.1145/3442188.3445922](https://doi.org/10.1145/3442188.3445922)
 # - S. L. Blodgett, S. Barocas, H. Daumé III and H. Wallach (2020). *Language (Technology) is Power: A Critical Survey
-#   of "Bias" in NLP.* ACL.
+#   of "Bias" in NLP.* ACL. [arXiv:2005.14050](https://arxiv.org/abs/2005.14050)
 # - A. Caliskan, J. J. Bryson and A. Narayanan (2017). *Semantics derived automatically from language corpora contain
-#   human-like biases.* Science 356.
+#   human-like biases.* Science 356. [arXiv:1608.07187](https://arxiv.org/abs/1608.07187)
 # - P. Delobelle, E. Tokpo, T. Calders and B. Berendt (2022). *Measuring Fairness with Biased Rulers: A Comparative
-#   Study on Bias Metrics for Pre-trained Language Models.* NAACL.
+#   Study on Bias Metrics for Pre-trained Language Models.* NAACL. [arXiv:2112.07447](https://arxiv.org/abs/2112.07447)
 # - B. Efron (1979). *Bootstrap Methods: Another Look at the Jackknife.* Annals of Statistics 7.
 # - A. Ettinger (2020). *What BERT Is Not: Lessons from a New Suite of Psycholinguistic Diagnostics for Language
-#   Models.* TACL 8.
+#   Models.* TACL 8. [arXiv:1907.13528](https://arxiv.org/abs/1907.13528)
 # - H. Gonen and Y. Goldberg (2019). *Lipstick on a Pig: Debiasing Methods Cover up Systematic Gender Biases in Word
-#   Embeddings But do not Remove Them.* NAACL.
+#   Embeddings But do not Remove Them.* NAACL. [arXiv:1903.03862](https://arxiv.org/abs/1903.03862)
 # - J. Gordon and B. Van Durme (2013). *Reporting Bias and Knowledge Acquisition.* AKBC.
 # - R. Hall Maudslay, H. Gonen, R. Cotterell and S. Teufel (2019). *It's All in the Name: Mitigating Gender Bias with
-#   Name-Based Counterfactual Data Substitution.* EMNLP.
+#   Name-Based Counterfactual Data Substitution.* EMNLP. [arXiv:1909.00871](https://arxiv.org/abs/1909.00871)
 # - C. Kauf and A. Ivanova (2023). *A Better Way to Do Masked Language Model Scoring.* ACL.
+#   [arXiv:2305.10588](https://arxiv.org/abs/2305.10588)
 # - K. Kurita, N. Vyas, A. Pareek, A. W. Black and Y. Tsvetkov (2019). *Measuring Bias in Contextualized Word
-#   Representations.* Workshop on Gender Bias in NLP.
+#   Representations.* Workshop on Gender Bias in NLP. [arXiv:1906.07337](https://arxiv.org/abs/1906.07337)
 # - K. Lu, P. Mardziel, F. Wu, P. Amancharla and A. Datta (2018). *Gender Bias in Neural Natural Language Processing.*
-#   arXiv 1807.11714.
-# - A. Pearce (2021). *What Have Language Models Learned?* PAIR Explorables,
-#   pair.withgoogle.com/explorables/fill-in-the-blank.
+#   [arXiv:1807.11714](https://arxiv.org/abs/1807.11714)
+# - A. Pearce (2021). *What Have Language Models Learned?* PAIR Explorables.
+#   [pair.withgoogle.com/explorables/fill-in-the-blank](https://pair.withgoogle.com/explorables/fill-in-the-blank/)
 # - J. Salazar, D. Liang, T. Q. Nguyen and K. Kirchhoff (2020). *Masked Language Model Scoring.* ACL.
-# - P. Seshadri, P. Pezeshkpour and S. Singh (2022). *Quantifying Social Biases Using Templates is Unreliable.* arXiv
-#   2210.04337.
+#   [arXiv:1910.14659](https://arxiv.org/abs/1910.14659)
+# - P. Seshadri, P. Pezeshkpour and S. Singh (2022). *Quantifying Social Biases Using Templates is Unreliable.*
+#   [arXiv:2210.04337](https://arxiv.org/abs/2210.04337)
 # - P. H. Westfall and S. S. Young (1993). *Resampling-Based Multiple Testing.* Wiley.

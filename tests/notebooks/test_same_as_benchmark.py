@@ -43,6 +43,7 @@ def definition(path, name):
     ("contributions", "homographs", "11_bert_in_context"),
     ("turns", "homographs", "11_bert_in_context"),
     ("rollout", "homographs", "11_bert_in_context"),
+    ("compiled", "fine_tuning_keras", "13_bert_in_keras"),
     ("swapped", "associations", "14_what_language_models_learned"),
 ])
 def test_the_lecture_and_the_benchmark_define_the_same(name, benchmark, lecture):
