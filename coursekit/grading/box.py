@@ -31,18 +31,22 @@ HOW_TO = """the box needs bubblewrap and user namespaces on Linux: {why}
   macOS, Windows:  run it in a Linux machine (WSL 2 on Windows, Lima or another virtual machine on macOS)"""
 
 
+class NoBox(ValueError):
+    """No box can be made here; the message says what to do."""
+
+
 class Box:
     """A warm process in a box, with frameworks imported, that forks for every exercise.
 
     mode: "bubblewrap"; "uid", another user without namespaces; "none", the same user, for trusted code. frameworks:
-    what is imported beforehand, of ("torch", "keras"). Raises ValueError, with what to do, where the box cannot be made.
+    what is imported beforehand, of ("torch", "keras"). Raises NoBox, with what to do, where it cannot be made.
     """
 
     def __init__(self, mode="bubblewrap", frameworks=(), seconds=120):
         if mode not in MODES:
             raise ValueError(f"the box is {mode!r}, expected one of {', '.join(MODES)}")
         if sys.platform != "linux":
-            raise ValueError(HOW_TO.format(why=f"this is {platform.system()}"))
+            raise NoBox(HOW_TO.format(why=f"this is {platform.system()}"))
         self.mode, self.folder = mode, Path(tempfile.mkdtemp(prefix="coursekit-box-"))
         self.uid, self.claim = unused_uid()
         self.control, theirs = wire.pair()
@@ -56,7 +60,7 @@ class Box:
             self.control.settimeout(seconds)
             if self.control.recv(16) != b"ready":
                 words = (self.folder / "errors").read_text(errors="replace").strip().splitlines()
-                raise ValueError(HOW_TO.format(why=words[-1] if words else "it ended at once"))
+                raise NoBox(HOW_TO.format(why=words[-1] if words else "it ended at once"))
         except BaseException:
             self.close()
             raise
@@ -73,7 +77,7 @@ class Box:
         if self.mode != "bubblewrap":
             return self.without_bubblewrap(course, descriptor, frameworks)
         if not shutil.which("bwrap"):
-            raise ValueError(HOW_TO.format(why="there is no bwrap on the PATH"))
+            raise NoBox(HOW_TO.format(why="there is no bwrap on the PATH"))
         packages = package_folders()
         python = os.path.realpath(sys.executable)
         visible = [*interpreter_files(python), *packages]
@@ -112,10 +116,10 @@ class Box:
     def without_bubblewrap(self, course, descriptor, frameworks):
         if self.mode == "uid":
             if os.getuid() != 0:
-                raise ValueError("--box uid changes to another user, which only root can do")
+                raise NoBox("--box uid changes to another user, which only root can do")
             readable = solutions_readable()
             if readable:
-                raise ValueError(f"with --box uid, submissions could read the solutions in {readable}: "
+                raise NoBox(f"with --box uid, submissions could read the solutions in {readable}: "
                                  f"chmod -R o-rwx {readable}")
         home = self.folder / "home"
         home.mkdir()
@@ -197,7 +201,7 @@ def unused_uid():
             return uid, claim
         except OSError:
             claim.close()
-    raise ValueError("4,000 boxes are open on this machine, and each needs a user id of its own")
+    raise NoBox("4,000 boxes are open on this machine, and each needs a user id of its own")
 
 
 def environment_of(path, home="/tmp"):

@@ -24,7 +24,7 @@ STATUSES = {"answered", "missing", "not attempted", "raised", "interrupted", "ti
 LONGEST = 2000  # characters of a text that came out of a box
 CELLS, CHARACTERS = 2000, 4 * 2**20  # of one notebook; a lecture has a hundred cells
 PACKED = re.compile(r"(?:^[A-Za-z0-9+/=]{60,}\n){100,}", re.MULTILINE)
-PARTS = 10_000  # arrays and texts of one answer
+PARTS, DEEPEST = 10_000, 8  # arrays and texts of one answer, tuples within tuples
 
 
 @dataclass(frozen=True)
@@ -258,12 +258,13 @@ def outcome_of(answer):
 
 
 def expect_plain(value):
-    """Raise ValueError unless the answer is an array, a text, or a tuple of these with PARTS parts in all."""
-    waiting, parts = [value], 0
+    """Raise ValueError unless the answer is an array, a text, or a tuple of these, with PARTS parts at most, DEEPEST
+    levels."""
+    waiting, parts = [(value, 0)], 0
     while waiting:
-        part = waiting.pop()
+        part, depth = waiting.pop()
         parts += 1
-        if isinstance(part, tuple) and part and parts + len(part) <= PARTS:
-            waiting += part
+        if isinstance(part, tuple) and part and parts + len(part) <= PARTS and depth < DEEPEST:
+            waiting += [(inner, depth + 1) for inner in part]
         elif not (isinstance(part, np.ndarray) or isinstance(part, str) and len(part) <= LONGEST):
             raise ValueError("the answer is no array, no text and no tuple of a few of these")

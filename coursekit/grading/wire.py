@@ -62,7 +62,7 @@ def receive(connection, deadline=math.inf):
             if not all(type(size) is int and size >= 0 for size in shape):
                 raise ValueError("a size is no whole number")
             array = np.frombuffer(body, KINDS[kind], math.prod(shape), position).reshape(shape)
-            arrays.append(array)
+            arrays.append(array.view(np.uint8) != 0 if kind == "b1" else array)  # a forged True may be another byte
             position += array.nbytes
         return frame["number"], unpack(frame["message"], arrays)
     except Exception as error:  # whatever a forged frame provokes, RecursionError and MemoryError too

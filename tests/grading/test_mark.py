@@ -6,6 +6,7 @@ import pytest
 
 from coursekit.exercises import library
 from coursekit.exercises.exercise import examine
+from coursekit.grading import batch
 from coursekit.grading.batch import Worker
 from coursekit.grading.mark import Assignment, Unreadable, code_cells, mark, outcome_of
 
@@ -177,6 +178,7 @@ def test_a_package_in_a_notebook_is_passed_over():
     {"status": "answered", "answer": {"a": 1}, "message": "", "changed": ()},
     {"status": "answered", "answer": 3, "message": "", "changed": ()},
     {"status": "answered", "answer": (("a",) * 100,) * 100, "message": "", "changed": ()},
+    {"status": "answered", "answer": (((((((((("a",),),),),),),),),),), "message": "", "changed": ()},
     {"status": "answered", "answer": ((),), "message": "", "changed": ()},
     {"status": "answered", "answer": "x" * 10**5, "message": "", "changed": ()}])
 def test_forged_outcomes_are_refused(answer):
@@ -195,6 +197,12 @@ def test_the_key_knows_what_a_mark_depends_on():
     keys = [Assignment("05", 0).key(b"a"), Assignment("05", 0).key(b"a"), Assignment("05", 1).key(b"a"),
             Assignment("05", 0).key(b"b"), Assignment("05", 0, "proportional").key(b"a"), Assignment("02", 0).key(b"a")]
     assert keys[0] == keys[1] and len(set(keys)) == 5
+
+
+def test_what_nobody_foresaw_costs_one_submission(monkeypatch):
+    monkeypatch.setattr(batch, "mark", lambda content, *rest: {}[content])
+    made = Worker.mark(b"x", Assignment("05", SEED))
+    assert (made["status"], made["points"], made["message"]) == ("crashed", None, "grading it failed twice: KeyError")
 
 
 def test_a_box_that_dies_is_replaced(boxes):

@@ -68,6 +68,12 @@ def test_forged_frames_are_broken(ends, bytes_sent):
         wire.receive(ends[1])
 
 
+def test_a_true_is_a_true(ends):
+    ends[0].sendall(frame(message([["b1", [3]]]), b"\x00\x02\xff"))
+    _, came = wire.receive(ends[1])
+    assert came.view(np.uint8).tolist() == [0, 1, 1]
+
+
 def test_too_large_to_send(ends):
     with pytest.raises(wire.Broken, match="the most is 16,777,216"):
         wire.send(ends[0], 1, np.zeros(2 * 2**20 + 1))
