@@ -891,11 +891,11 @@ print(f"{len(neighbours):,} pairs on the list; of the test pairs that follow {on
 print(f"the list is right in {(on_list == follow).double().mean():.1%} of all pairs")
 
 # %% [markdown]
-# Better: the list has 95 %, the model had 91 % when we ran it. The list lacks some neighbours that it has not read, but
-# it never takes a pair that cannot be. The model hardly ever doubts a pair that follows, and tells nearly all pairs of
-# another kind. Of the impossible pairs of the same kind nearly half pass, and that is most of what separates it from
-# the optimum. It compares what two sentences are *about*, and seldom whether they agree in name, year or pronoun. (In
-# the last row of the table nobody can be right: what is possible is likelier to follow.)
+# Better: the list has 95 %, the model had 91 % when we ran it. A few neighbours are missing from the list, since they
+# were never read, but it never takes a pair that cannot be. The model hardly ever doubts a pair that follows, and tells
+# nearly all pairs of another kind. Of the impossible pairs of the same kind nearly half pass, and that is most of what
+# separates it from the optimum. It compares what two sentences are *about*, and seldom whether they agree in name, year
+# or pronoun. (In the last row of the table nobody can be right: what is possible is likelier to follow.)
 #
 # Why? The task gives it little reason: two in three random sentences are of another kind, so that the topic alone earns
 # most of the loss. But that need not be all. A model of one layer, trained for a minute, may fail at the comparison

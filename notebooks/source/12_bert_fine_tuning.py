@@ -393,11 +393,11 @@ if folder:
 # From the top. The **bag of words** is where a coin is, and of the pairs it gets 8 % right, where a coin would get 25
 # %: mirror images share most of their words, so it says the same of both. **Frozen BERT**, its vectors as they are and
 # a logistic regression on their means, does better, and yet gets only one pair in three. **The same network with random
-# weights** ends at one half in all three runs, and with no pair right: it says the same of every text. 200 steps on
-# 1,600 short texts teach nobody English. **Fine-tuned**, it is right in 90 %, with both of a pair in 84 %, and
-# adjectives that training never shows cost little: in our live run it had 83 % with them, and 85 % on the validation
-# reviews, which are generated as well. What it learned is how *but*, *although* and *not* turn an opinion round; what
-# *abysmal* means it knew before.
+# weights** (its token embeddings frozen as well, as they were drawn) ends at one half in all three runs, and with no
+# pair right: it says the same of every text. 200 steps on 1,600 short texts teach nobody English. **Fine-tuned**, it is
+# right in 90 %, with both of a pair in 84 %, and adjectives that training never shows cost little: in our live run it
+# had 83 % with them, and 85 % on the validation reviews, which are generated as well. What it learned is how *but*,
+# *although* and *not* turn an opinion round; what *abysmal* means it knew before.
 #
 # The last row is the same training with ten times the learning rate: one half, in all three runs. Steps of this size
 # take the network apart before they can teach it anything. No error is raised, no number becomes infinite; a rate that
@@ -1212,7 +1212,7 @@ coursekit.check("12.whole_gradient")
 # %% [markdown]
 # ## 10. Keep it, and go on after a kill
 #
-# A trained model is a folder: `config.json`, `model.safetensors`, beside which you put the vocabulary. `transformers`
+# A trained model is a folder with `config.json` and `model.safetensors`; put the vocabulary beside them. `transformers`
 # reads it too.
 
 # %%
