@@ -73,7 +73,7 @@ def test_first_run_makes_the_environment_installs_and_hands_over(course, tmp_pat
 
 
 def test_an_unknown_command_installs_nothing_and_names_the_known_ones(course):
-    with pytest.raises(SystemExit, match="There is no command 'labs', only install, lab, test, build, doctor"):
+    with pytest.raises(SystemExit, match="There is no command 'labs', only install, lab, test, autograder, build, doctor"):
         course.main(["labs"])
     assert course.machine.calls == []
 
