@@ -8,6 +8,7 @@ memory meanwhile, ends the whole tree when the grader says so or when it outgrow
 never reads a word that a submission wrote.
 """
 
+import __future__
 import gc
 import json
 import linecache
@@ -25,6 +26,7 @@ from coursekit.exercises.exercise import Task
 from coursekit.exercises.guards import Beginning, TimeUp, time_limit
 from coursekit.grading import confine, program, wire
 
+FROM_FUTURE = __future__.annotations.compiler_flag  # the one that still changes anything
 GRACE = 0.02  # seconds between two looks at the memory
 
 
@@ -200,7 +202,7 @@ def set_up(module, order):
     """Run the statements, each within its seconds; what raises or hangs costs what depends on it and nothing else.
     Returns the errors, at most ten."""
     withhold(order["task"]["withhold"], order["modules"])
-    errors = []
+    errors, features = [], 0
     for cell, line, source in order["statements"]:
         name = f"<cell {cell + 1}>"
         text = "\n" * (line - 1) + source + "\n"
@@ -210,7 +212,9 @@ def set_up(module, order):
         sys.stdout = sys.stderr = Beginning()
         try:
             with time_limit(order["seconds"]):
-                exec(compile(text, name, "exec", dont_inherit=True), vars(module))
+                code = compile(text, name, "exec", features, dont_inherit=True)
+                features |= code.co_flags & FROM_FUTURE  # in a notebook it holds for the cells that follow
+                exec(code, vars(module))
         except TimeUp:
             errors.append(f"cell {cell + 1}, line {line}: stopped after {order['seconds']:g} seconds")
         except BaseException as error:  # SystemExit and whatever else a cell raises

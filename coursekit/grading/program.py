@@ -25,8 +25,8 @@ DYNAMIC = {"exec", "globals", "locals", "vars", "setattr", "get_ipython"}
 @dataclass
 class Statement:
     """One top-level statement: its cell, its first line there, its source, and the names it binds, changes (an item, an
-    attribute, by a method) and uses. modules: what it imports. kind: "import", "setting" (a module's function is called
-    with constants), "call" (any other bare call) or ""."""
+    attribute, by a method) and uses. modules: what it imports. kind: "import", "future" (an import from __future__),
+    "setting" (a module's function is called with constants), "call" (any other bare call) or ""."""
 
     cell: int
     line: int
@@ -88,7 +88,7 @@ def read(node, cell, lines, imported):
             changes.add(base(part))
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         imported.update(binds)
-        kind = "import"
+        kind = "future" if getattr(node, "module", "") == "__future__" else "import"
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         called, owner = node.value, base(node.value.func)
         given = [*called.args, *(keyword.value for keyword in called.keywords)]
@@ -143,7 +143,7 @@ def needed(found, name, wide=False):
         more = [index for index, statement in enumerate(found) if statement.uses & DYNAMIC
                 or statement.kind == "call" and statement.uses & own]
         kept = closure(found, making, {name}, more)
-    chosen = [found[index] for index in sorted(kept)]
+    chosen = [statement for index, statement in enumerate(found) if index in kept or statement.kind == "future"]
     return chosen if any(name in part.binds or part.uses & DYNAMIC for part in chosen) else []
 
 

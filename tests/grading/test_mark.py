@@ -132,6 +132,13 @@ def test_a_notebook_keeps_its_line_numbers(boxes):
     assert rows["attend"]["text"].startswith("Line 5: return query.nothing\nAttributeError")
 
 
+def test_an_import_from_the_future_holds_for_later_cells(boxes):
+    cells = ["from __future__ import annotations", "def attend(query: Nowhere, key, value) -> Nothing:\n"
+             "    return (query @ key.T / query.shape[1] ** 0.5).softmax(1) @ value"]
+    assert marks(boxes, *cells)[1]["attend"]["status"] == "passed"
+    assert marks(boxes, cells[1])[1]["attend"]["status"] == "missing"
+
+
 def test_predictors_are_practice():
     assert Assignment("02", SEED).of == sum(
         exercise.points for exercise in library.exercises("02") if exercise.kind != "predictor") == 14
