@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-COURSE_CALLS = {"check", "hint", "solution", "progress", "show_source"}  # a learner's, of no use here
+COURSE_CALLS = {"start", "check", "hint", "solution", "progress", "show_source"}  # a learner's, of no use here
 SHOWN = {"print", "display"}
 DYNAMIC = {"exec", "globals", "locals", "vars", "setattr", "get_ipython"}
 

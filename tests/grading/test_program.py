@@ -70,7 +70,7 @@ def test_compound_statements_are_whole():
 def test_learners_calls_of_the_course_do_not_run():
     cells = ["import coursekit", "coursekit.start(seed=0)", "def answer():\n    return coursekit", "print(answer())",
              'coursekit.check("05.attend", answer)', "display(answer())"]
-    assert chosen(cells, "answer") == cells[:3]
+    assert chosen(cells, "answer") == [cells[0], cells[2]]
     assert chosen(cells, "answer", "wide") is None
 
 
