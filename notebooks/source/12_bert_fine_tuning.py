@@ -1346,8 +1346,8 @@ if folder:
 #   American Statistician 52, 1998, pages 119–126.
 # - E. F. Tjong Kim Sang, F. De Meulder. *Introduction to the CoNLL-2003 Shared Task: Language-Independent Named Entity
 #   Recognition.* CoNLL 2003. [arXiv:cs/0306050](https://arxiv.org/abs/cs/0306050).
-# - P. Rajpurkar, J. Zhang, K. Lopyrev, P. Liang. *SQuAD: 100,000+ Questions for Machine Comprehension of Text.* EMNLP
-#   2016. [arXiv:1606.05250](https://arxiv.org/abs/1606.05250).
+# - P. Rajpurkar, J. Zhang, K. Lopyrev, P. Liang. *SQuAD: 100,000+ Questions for Machine Comprehension of Text.*
+#   EMNLP 2016. [arXiv:1606.05250](https://arxiv.org/abs/1606.05250).
 # - P. Rajpurkar, R. Jia, P. Liang. *Know What You Don't Know: Unanswerable Questions for SQuAD.* ACL 2018.
 #   [arXiv:1806.03822](https://arxiv.org/abs/1806.03822).
 # - R. Jia, P. Liang. *Adversarial Examples for Evaluating Reading Comprehension Systems.* EMNLP 2017.

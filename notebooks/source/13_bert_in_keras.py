@@ -912,8 +912,8 @@ coursekit.check("13.packed_heads")
 # - TensorFlow. *Better performance with tf.function.*
 #   [tensorflow.org/guide/function](https://www.tensorflow.org/guide/function). When a graph is recorded anew; and
 #   [XLA](https://openxla.org/xla).
-# - D. Goldberg. *What Every Computer Scientist Should Know About Floating-Point Arithmetic.* ACM Computing Surveys 23,
-#   1991. Why sums depend on their order.
+# - D. Goldberg. *What Every Computer Scientist Should Know About Floating-Point Arithmetic.* ACM Computing
+#   Surveys 23, 1991. Why sums depend on their order.
 # - M. Mosbach, M. Andriushchenko, D. Klakow. *On the Stability of Fine-tuning BERT.* ICLR 2021.
 #   [arXiv:2006.04884](https://arxiv.org/abs/2006.04884). Why seeds differ so much, and what small settings do.
 # - T. Zhang, F. Wu, A. Katiyar, K. Q. Weinberger, Y. Artzi. *Revisiting Few-sample BERT Fine-tuning.* ICLR 2021.
