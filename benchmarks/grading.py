@@ -156,9 +156,9 @@ def main(many):
         if many:
             graded, memory = with_memory(many, folder / "many")
             record("grading_memory", [graded | memory], boxes=os.cpu_count(), columns={
-                "Submissions": "{submissions:d}", "Submissions a second": "{rate:.1f}",
-                "Grader's memory, first tenth, MB": "{early:.0f}", "most, MB": "{most:.0f}"}, caption=(
-                    "Lecture 01, one box per core: the resident memory of the grading process itself, without the boxes."))
+                "Submissions": "{submissions:d}", "Grader's memory, first tenth, MB": "{early:.0f}",
+                "most, MB": "{most:.0f}"}, caption="Lecture 01, one box per core: the resident memory of the grading "
+                                                   "process itself, without the boxes.")
             return
         rows = []
         for lecture in LECTURES:
