@@ -42,6 +42,20 @@ def test_what_is_written_is_read(folder):
                                                                            "2": "LABEL_2"}
 
 
+def test_heads_are_named_without_the_body_before_them(tmp_path):
+    names = {"token_head.bias": "cls.predictions.bias", "next_sentence_head.weight": "cls.seq_relationship.weight",
+             "classifier.weight": "classifier.weight", "span_head.bias": "qa_outputs.bias",
+             "pooler.bias": "bert.pooler.dense.bias"}
+    checkpoint.write(tmp_path, CONFIG, {name: np.zeros(2) for name in names}, "BertForQuestionAnswering")
+    assert set(load_file(tmp_path / "model.safetensors")) == set(names.values())
+
+
+def test_a_view_is_written_in_the_order_in_which_it_is_read(tmp_path):
+    transposed = arrays()["token_embedding.weight"].T
+    checkpoint.write(tmp_path, CONFIG, {"token_embedding.weight": transposed}, "BertModel")
+    np.testing.assert_array_equal(checkpoint.read_weights(tmp_path)["token_embedding.weight"], transposed)
+
+
 @pytest.mark.parametrize("place", ["write", "fsync", "replace"])
 def test_a_failed_save_leaves_the_old_checkpoint(folder, monkeypatch, place):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -90,6 +104,7 @@ def test_missing_and_misshapen_tensors_are_all_named():
 
 @pytest.mark.parametrize("changes, message", [
     ({"model_type": "roberta"}, "has model_type 'roberta', expected 'bert'"),
+    ({"is_decoder": True}, "has is_decoder True, expected False"),
     ({"position_embedding_type": "relative_key"}, "has position_embedding_type 'relative_key', expected 'absolute'"),
     ({"tie_word_embeddings": False}, "has tie_word_embeddings False, expected True"),
     ({"hidden_act": "silu"}, "has hidden_act 'silu', expected one of gelu, gelu_new, relu"),
