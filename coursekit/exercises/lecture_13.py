@@ -17,16 +17,16 @@ task = Exercise(
            "What does layer 5 get as its input? And what had layer 3 computed before layer 4 began?"),
     options={
         "a": ("Keras raises a `ValueError`, since a kernel is (inputs, outputs).",
-              "The transpose of a square matrix has the same shape, and the shape is all that Keras can check. With the "
-              "weights of the feed-forward network, 384 × 1536, it would raise one."),
+              "The transpose of a square matrix has the same shape, and the shape is all that Keras can check. With "
+              "the weights of the feed-forward network, 384 × 1536, it would raise one."),
         "b": ("Nothing changes: all the numbers of the weight are there.",
               "The same numbers at other places are another matrix: x Wᵀ is not x W."),
         "c": ("The model runs. The output of layer 3 is right, that of layer 4 and of all layers after it is not.",
               "Layer 3 was finished before. Everything after layer 4 is computed from its output."),
-        "d": ("The model runs. Only the output of layer 4 is wrong; the residual connections carry the right numbers past "
-              "it.",
-              "A residual connection adds the layer's input to what attention gives, and what it gives is wrong. Layer 5 "
-              "gets that sum."),
+        "d": ("The model runs. Only the output of layer 4 is wrong; the residual connections carry the right numbers "
+              "past it.",
+              "A residual connection adds the layer's input to what attention gives, and what it gives is wrong. "
+              "Layer 5 gets that sum."),
         "e": ("The model runs. Every output is wrong, that of the embeddings too.",
               "Embeddings and layers 1 to 3 do not read what layer 4 gives: a model is computed from the bottom to the "
               "top."),
