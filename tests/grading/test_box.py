@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from coursekit.exercises.exercise import Task
+from coursekit.grading import box as grading_box
 from coursekit.grading import confine, wire
 from coursekit.grading.box import Box
 
@@ -55,6 +56,21 @@ def test_the_package_is_there_without_solutions(box):
     found = probe(box, "return ' '.join(os.path.join(folder, name) for start in ['/course', *sys.path] for folder, _, "
                        "names in os.walk(start) for name in names if name.startswith('lecture_0'))")
     assert found == ""
+
+
+def test_an_installed_copy_is_covered(tmp_path, monkeypatch):
+    """Where coursekit is installed with its solutions, beside the packages that the box needs."""
+    (tmp_path / "coursekit" / "exercises").mkdir(parents=True)
+    (tmp_path / "coursekit" / "exercises" / "lecture_05.py").write_text("SOLUTION = 1")
+    (tmp_path / "other.py").write_text("")
+    tmp_path.chmod(0o755)  # as packages are: the box's user reads them
+    monkeypatch.setattr(grading_box, "package_folders", lambda known=grading_box.package_folders(): [*known, str(tmp_path)])
+    box = Box()
+    try:
+        assert probe(box, f"return ' '.join(sorted(os.listdir({str(tmp_path)!r})))") == "coursekit other.py"
+        assert probe(box, f"return ' '.join(os.listdir({str(tmp_path / 'coursekit')!r}))") == ""
+    finally:
+        box.close()
 
 
 def test_environment_is_clean(box, monkeypatch):
