@@ -1,6 +1,7 @@
 """The box, seen from inside: what there is, what is not, what is refused, and that nothing is left afterwards."""
 
 import os
+import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -58,19 +59,21 @@ def test_the_package_is_there_without_solutions(box):
     assert found == ""
 
 
-def test_an_installed_copy_is_covered(tmp_path, monkeypatch):
+def test_an_installed_copy_is_covered(monkeypatch):
     """Where coursekit is installed with its solutions, beside the packages that the box needs."""
-    (tmp_path / "coursekit" / "exercises").mkdir(parents=True)
-    (tmp_path / "coursekit" / "exercises" / "lecture_05.py").write_text("SOLUTION = 1")
-    (tmp_path / "other.py").write_text("")
-    tmp_path.chmod(0o755)  # as packages are: the box's user reads them
-    monkeypatch.setattr(grading_box, "package_folders", lambda known=grading_box.package_folders(): [*known, str(tmp_path)])
-    box = Box()
-    try:
-        assert probe(box, f"return ' '.join(sorted(os.listdir({str(tmp_path)!r})))") == "coursekit other.py"
-        assert probe(box, f"return ' '.join(os.listdir({str(tmp_path / 'coursekit')!r}))") == ""
-    finally:
-        box.close()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # /tmp is another one in the box
+        solution = Path(folder, "coursekit", "exercises", "lecture_05.py")
+        solution.parent.mkdir(parents=True)
+        solution.write_text("SOLUTION = 1")
+        Path(folder).chmod(0o755)  # as packages are: the box's user reads them
+        known = grading_box.package_folders()
+        monkeypatch.setattr(grading_box, "package_folders", lambda: [*known, folder])
+        box = Box()
+        try:
+            assert probe(box, f"return ' '.join(os.listdir({folder!r}))") == "coursekit"
+            assert probe(box, f"return ' '.join(os.listdir({folder + '/coursekit'!r}))") == ""
+        finally:
+            box.close()
 
 
 def test_environment_is_clean(box, monkeypatch):
