@@ -71,7 +71,7 @@ def test_forged_frames_are_broken(ends, bytes_sent):
 def test_what_is_announced_too_large_is_not_waited_for(ends):
     ends[0].sendall(wire.LENGTHS.pack(20, wire.LARGEST))
     with pytest.raises(wire.Broken, match="a frame of 16,777,236 bytes was announced, the most is 16,777,216"):
-        wire.receive(ends[1])
+        wire.receive(ends[1], time.monotonic() + 1)
 
 
 def test_a_true_is_a_true(ends):
