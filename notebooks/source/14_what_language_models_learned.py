@@ -573,7 +573,7 @@ def kl_with(template, positions=None):
     log_p = logits.double().log_softmax(-1).numpy()[:, [fill.id(good) for good in GOODS]]
     return kl(planted[[name in short for name in PLACES]], np.exp(among(log_p))).mean()
 
-
+# %%
 given = {template: (2, 8) if template.startswith("In") else (3, 5) for template in TEMPLATES[7:]}
 given |= {BUY[0]: (2, 6), BUY[1]: (4, 6)}                       # and the grammar's own sentences, shifted
 kls = {template: (kl_with(template), kl_with(template, positions)) for template, positions in given.items()}
