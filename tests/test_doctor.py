@@ -107,4 +107,4 @@ def test_network_is_tried_when_asked_for_and_never_needed(capsys):
 
 def test_unknown_extra_is_refused(capsys):
     assert cli.main(["doctor", "pytorch"]) == 2
-    assert "extra is 'pytorch', expected one of all, lab, offline, tensorflow, test, torch" in capsys.readouterr().err
+    assert "extra is 'pytorch', expected one of all, grading, lab, offline, tensorflow, test, torch" in capsys.readouterr().err

@@ -78,22 +78,23 @@ class Box:
             return self.without_bubblewrap(course, descriptor, frameworks)
         if not shutil.which("bwrap"):
             raise NoBox(HOW_TO.format(why="there is no bwrap on the PATH"))
-        packages = package_folders()
         python = os.path.realpath(sys.executable)
-        visible = [*interpreter_files(python), *packages]
-        environment = environment_of(["/course", *packages])
+        # Packages have another place in the box: theirs may lie in /tmp, where the box has a folder of its own.
+        packages = {path: f"/packages/{number}" for number, path in enumerate(package_folders())}
+        visible = {str(course): "/course", **{path: path for path in interpreter_files(python)}, **packages}
+        environment = environment_of(["/course", *packages.values()])
         inner = [python, "-S", "-B", "-m", "coursekit.grading.inside", str(descriptor), self.mode, ",".join(frameworks)]
         root = os.getuid() == 0
-        places = self.stages([str(course), *visible]) if root else {path: path for path in [str(course), *visible]}
+        places = self.stages(visible) if root else {path: path for path in visible}
         command = ["bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session",
                    "--uid", "1000", "--gid", "1000", "--hostname", "box",
                    "--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP",
-                   "--tmpfs", "/tmp", "--ro-bind", places[str(course)], "/course"]
-        for path in visible:
-            command += ["--ro-bind", places[path], path]
-        for path in packages:
+                   "--tmpfs", "/tmp"]
+        for path, inside in visible.items():
+            command += ["--ro-bind", places[path], inside]
+        for path, inside in packages.items():
             if Path(path, "coursekit").is_dir():
-                command += ["--tmpfs", f"{path}/coursekit"]  # an installed copy has the solutions
+                command += ["--tmpfs", f"{inside}/coursekit"]  # an installed copy has the solutions
         for name in ("bin", "lib", "lib64", "sbin"):
             if os.path.islink(f"/{name}"):
                 command += ["--symlink", os.readlink(f"/{name}"), f"/{name}"]
