@@ -174,34 +174,31 @@ def progress_bar(total):
 # Where the work is done.
 
 class Worker:
-    """What one thread needs: its boxes. A box that fails is replaced once; what fails twice is recorded as such."""
+    """What this process needs to mark: boxes for each thread and mode, for a cluster's worker outlives a class. A box that
+    fails is replaced once; what fails twice is recorded as such."""
 
-    here = threading.local()
     lock = threading.Lock()
-    all = []
+    boxes = {}
 
     @classmethod
     def mark(cls, content, assignment):
-        if not hasattr(cls.here, "boxes"):
-            cls.here.boxes = Boxes(assignment.box)
-            with cls.lock:
-                cls.all.append(cls.here.boxes)
+        with cls.lock:
+            boxes = cls.boxes.setdefault((threading.get_ident(), assignment.box), Boxes(assignment.box))
         for attempt in (1, 2):
             try:
-                return mark(content, assignment, cls.here.boxes)
+                return mark(content, assignment, boxes)
             except NoBox:
                 raise
             except Exception as error:  # also what no test has seen: the others of the class are graded
-                cls.here.boxes.close()
+                boxes.close()
                 why = f"grading it failed twice: {type(error).__name__}"
         return no_marks("crashed", why, assignment)
 
     @classmethod
     def close(cls):
         with cls.lock:
-            for boxes in cls.all:
-                boxes.close()
-            cls.all.clear()
+            while cls.boxes:
+                cls.boxes.popitem()[1].close()
 
 
 class Pool:

@@ -180,7 +180,7 @@ def mark_exercise(exercise, cells, plan, use):
         return row | {"status": "practice", "points": None, "of": 0}
     if plan is None:
         return row | {"status": "crashed", "points": None, "text": "the notebook could not be read as a program"}
-    found = best = None
+    best = None
     for part in ("narrow", "wide"):
         if plan[part] and plan[part]["statements"] and (best is None or is_open(best)):
             found = examine_in_box(exercise, plan[part], use)

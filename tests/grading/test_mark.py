@@ -216,10 +216,24 @@ def test_a_box_that_dies_is_replaced(boxes):
     assignment = Assignment("05", SEED)
     try:
         assert Worker.mark(notebook(*RIGHT.values()), assignment)["points"] == 10
-        for box in Worker.here.boxes.warm.values():
+        (boxes_here,) = Worker.boxes.values()
+        for box in boxes_here.warm.values():
             box.process.kill()
             box.process.wait()
         assert Worker.mark(notebook(*RIGHT.values()), assignment)["points"] == 10
     finally:
         Worker.close()
-        del Worker.here.boxes
+
+
+def test_a_worker_that_outlives_a_class_asks_for_the_box_of_the_next(monkeypatch):
+    """A Dask worker's threads stay: what one class was graded in must not be taken for another."""
+    used = []
+    monkeypatch.setattr(batch, "mark", lambda content, assignment, boxes: used.append(boxes) or {})
+    for mode in ("none", "bubblewrap", "bubblewrap"):
+        Worker.mark(b"", Assignment("05", SEED, box=mode))
+    assert [boxes.mode for boxes in used] == ["none", "bubblewrap", "bubblewrap"] and used[1] is used[2]
+    Worker.close()
+    Worker.mark(b"", Assignment("05", SEED))
+    assert used[3] is not used[2] and list(Worker.boxes.values()) == [used[3]]  # so that the next close finds it
+    Worker.close()
+    assert not Worker.boxes
