@@ -1239,12 +1239,12 @@ if folder:
 # - A. Vaswani et al. *Attention Is All You Need.* NeurIPS 2017. [arXiv:1706.03762](https://arxiv.org/abs/1706.03762).
 #   Section 3.2.2.
 # - S. J. D. Prince. *Understanding Deep Learning.* MIT Press 2023. Section 12.3: the layer with tokens as columns.
-# - K. Clark, U. Khandelwal, O. Levy, C. D. Manning. *What Does BERT Look At? An Analysis of BERT's Attention.* BlackboxNLP
-#   2019. [arXiv:1906.04341](https://arxiv.org/abs/1906.04341).
+# - K. Clark, U. Khandelwal, O. Levy, C. D. Manning. *What Does BERT Look At? An Analysis of BERT's Attention.*
+#   BlackboxNLP 2019. [arXiv:1906.04341](https://arxiv.org/abs/1906.04341).
 # - P. Michel, O. Levy, G. Neubig. *Are Sixteen Heads Really Better than One?* NeurIPS 2019.
 #   [arXiv:1905.10650](https://arxiv.org/abs/1905.10650).
 # - E. Voita, D. Talbot, F. Moiseev, R. Sennrich, I. Titov. *Analyzing Multi-Head Self-Attention: Specialized Heads Do the
 #   Heavy Lifting, the Rest Can Be Pruned.* ACL 2019. [arXiv:1905.09418](https://arxiv.org/abs/1905.09418).
-# - S. Bhojanapalli, C. Yun, A. S. Rawat, S. Reddi, S. Kumar. *Low-Rank Bottleneck in Multi-head Attention Models.* ICML
-#   2020. [arXiv:2002.07028](https://arxiv.org/abs/2002.07028).
+# - S. Bhojanapalli, C. Yun, A. S. Rawat, S. Reddi, S. Kumar. *Low-Rank Bottleneck in Multi-head Attention Models.*
+#   ICML 2020. [arXiv:2002.07028](https://arxiv.org/abs/2002.07028).
 # - S. Jain, B. C. Wallace. *Attention is not Explanation.* NAACL 2019. [arXiv:1902.10186](https://arxiv.org/abs/1902.10186).

@@ -1218,8 +1218,8 @@ print(f"50 beams, 37 tokens: {len(endless)} texts, the longest of {longest} toke
 #
 # ## Further reading
 #
-# - A. Radford, J. Wu, R. Child, D. Luan, D. Amodei, I. Sutskever. *Language Models are Unsupervised Multitask Learners.*
-#   2019. Section 2.
+# - A. Radford, J. Wu, R. Child, D. Luan, D. Amodei, I. Sutskever. *Language Models are Unsupervised Multitask Learners*
+#   (2019). Section 2.
 # - A. Holtzman, J. Buys, L. Du, M. Forbes, Y. Choi. *The Curious Case of Neural Text Degeneration.* ICLR 2020.
 #   [arXiv:1904.09751](https://arxiv.org/abs/1904.09751). Top-p, and why the most probable text is not the best.
 # - A. Fan, M. Lewis, Y. Dauphin. *Hierarchical Neural Story Generation.* ACL 2018.
